@@ -1,0 +1,29 @@
+# Warnings that every target of ours is held to.
+function(zeroth_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow
+                         $<$<BOOL:${ZEROTH_WERROR}>:-Werror>)
+endfunction()
+
+# zeroth_module(<name> SOURCES … HEADERS … [DEPENDS …])
+# One static library a folder. DEPENDS is the whole dependency policy of that folder.
+function(zeroth_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;DEPENDS")
+  add_library(zeroth_${name} STATIC ${arg_SOURCES})
+  add_library(zeroth::${name} ALIAS zeroth_${name})
+  target_sources(zeroth_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_link_libraries(zeroth_${name} PUBLIC ${arg_DEPENDS})
+  set_target_properties(zeroth_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  zeroth_warnings(zeroth_${name})
+endfunction()
+
+# zeroth_test(<folder> SOURCES … [DEPENDS …] [LABELS …])
+# One test program a folder; every TEST_CASE is a CTest test of its own.
+function(zeroth_test folder)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LABELS")
+  add_executable(${folder}_test ${arg_SOURCES})
+  target_link_libraries(${folder}_test PRIVATE ${arg_DEPENDS} zeroth_test_main)
+  target_include_directories(${folder}_test PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${folder}_test PRIVATE ZEROTH_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  zeroth_warnings(${folder}_test)
+  catch_discover_tests(${folder}_test TEST_PREFIX "${folder}/" PROPERTIES LABELS "${folder};${arg_LABELS}" TIMEOUT 600)
+endfunction()

@@ -1,0 +1,61 @@
+// The parameters of a policy: one flat fp32 array, every tensor a named span of it. Gradients and optimizer
+// moments are flat arrays of the same layout, so that an optimizer is one loop.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "policy/model_config.h"
+
+namespace zeroth {
+
+struct WeightTensor {
+  std::string name;                 // Hugging Face name
+  std::vector<std::int64_t> shape;  // row-major; a linear layer is [out, in]
+  std::int64_t offset = 0;          // first element in the flat array; a multiple of 16
+  std::int64_t size = 0;            // product of shape
+  bool trainable = true;            // false for e_score_correction_bias
+};
+
+class Weights {
+ public:
+  /// Zeros, laid out as model_tensors(config).
+  explicit Weights(const ModelConfig& config);
+
+  const std::vector<WeightTensor>& tensors() const { return tensors_; }
+  /// Throws std::invalid_argument for a name that is not there.
+  const WeightTensor& tensor(std::string_view name) const;
+  bool contains(std::string_view name) const;
+
+  std::span<float> values() { return values_; }  // padding between tensors included (zeros)
+  std::span<const float> values() const { return values_; }
+  std::span<float> operator[](std::string_view name);
+  std::span<const float> operator[](std::string_view name) const;
+
+  std::int64_t num_parameters() const;         // trainable elements, padding excluded
+  std::int64_t num_active_parameters() const { return num_active_; }  // a token's share: K of E routed experts
+
+ private:
+  std::vector<WeightTensor> tensors_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::vector<float> values_;
+  std::int64_t num_active_ = 0;
+};
+
+/// Normal(0, initializer_range) for matrices, drawn by Philox keyed (seed, tensor index, element); ones for norms,
+/// zeros for biases; projections back into the residual stream (o_proj, down_proj) are divided by sqrt(2 * layers).
+void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64_t seed);
+
+/// Reads model.safetensors or model.safetensors.index.json from `directory`. Every tensor of model_tensors(config) must
+/// be there with its shape (fp32, bf16 or fp16), else InputError naming file, tensor, expected and actual shape.
+Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config);
+
+/// Writes `directory`/model.safetensors in fp32 or, with bf16, rounded to nearest even.
+void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16);
+
+}  // namespace zeroth
