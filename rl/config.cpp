@@ -1,0 +1,167 @@
+#include "rl/config.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "system/error.h"
+
+namespace zeroth {
+namespace {
+
+std::string to_text(std::int64_t value) {
+  return std::to_string(value);
+}
+std::string to_text(const std::string& value) {
+  return value.empty() ? "nothing" : value;
+}
+std::string to_text(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string(text, end);
+}
+
+template <class Value>
+void require(bool holds, const std::string& key, const std::string& expected, const Value& actual) {
+  if (holds) return;
+  throw InputError(
+      {.source = "configuration", .field = key, .expected = expected, .actual = to_text(actual)});
+}
+
+void require_text(const std::string& key, const std::string& expected, const std::string& value) {
+  require(!value.empty(), key, expected, value);
+}
+
+void require_at_least(const std::string& key, std::int64_t minimum, std::int64_t value) {
+  require(value >= minimum, key, "at least " + std::to_string(minimum), value);
+}
+
+void require_not_negative(const std::string& key, double value) {
+  require(std::isfinite(value) && value >= 0, key, "a finite number of at least 0", value);
+}
+
+void require_positive(const std::string& key, double value) {
+  require(std::isfinite(value) && value > 0, key, "a finite number above 0", value);
+}
+
+void require_fraction(const std::string& key, double value) {
+  require(value >= 0 && value < 1, key, "at least 0 and below 1", value);
+}
+
+void check_weights(const std::vector<std::string>& rewards, const std::vector<double>& weights) {
+  require(weights.empty() || weights.size() == rewards.size(), "reward_weights",
+          "one number for each of the " + std::to_string(rewards.size()) + " reward_funcs, or none",
+          std::to_string(weights.size()) + " numbers");
+  for (const double weight : weights) {
+    require(std::isfinite(weight), "reward_weights", "finite numbers", weight);
+  }
+}
+
+void check_rewards(const std::vector<std::string>& rewards) {
+  require(!rewards.empty(), "reward_funcs", "at least one reward",
+          static_cast<std::int64_t>(rewards.size()));
+}
+
+void check_policy(const PolicyOptions& c) {
+  require_text("model_name_or_path", "a checkpoint directory", c.model_name_or_path);
+  require_at_least("seed", 0, c.seed);
+  require_at_least("num_threads", 0, c.num_threads);
+}
+
+void check_dataset(const DatasetOptions& c) {
+  require_text("dataset_name", "a JSONL file or the name of a problem generator", c.dataset_name);
+  require_text("prompt_template", "plain, r1_zero or a text file", c.prompt_template);
+}
+
+void check_training(const TrainingOptions& c) {
+  check_policy(c);
+  check_dataset(c);
+  require_text("output_dir", "a directory", c.output_dir);
+  require_positive("learning_rate", c.learning_rate);
+  require_at_least("warmup_steps", 0, c.warmup_steps);
+  require_at_least("max_steps", 1, c.max_steps);
+  require(c.warmup_steps <= c.max_steps, "warmup_steps",
+          "at most max_steps (" + std::to_string(c.max_steps) + ")", c.warmup_steps);
+  require_not_negative("max_grad_norm", c.max_grad_norm);
+  require_not_negative("weight_decay", c.weight_decay);
+  require_fraction("adam_beta1", c.adam_beta1);
+  require_fraction("adam_beta2", c.adam_beta2);
+  require_positive("adam_epsilon", c.adam_epsilon);
+  require_at_least("micro_batch_tokens", 1, c.micro_batch_tokens);
+  require_at_least("logging_steps", 1, c.logging_steps);
+  require_at_least("save_steps", 0, c.save_steps);
+  require_at_least("save_total_limit", 0, c.save_total_limit);
+  require_not_negative("max_seconds", c.max_seconds);
+}
+
+void check_slots(std::int64_t max_num_seqs, std::int64_t page_size) {
+  require_at_least("max_num_seqs", 1, max_num_seqs);
+  require_at_least("page_size", 1, page_size);
+}
+
+}  // namespace
+
+void check(const SftConfig& c) {
+  check_training(c);
+  require_at_least("per_device_train_batch_size", 1, c.per_device_train_batch_size);
+  require_at_least("max_length", 2, c.max_length);
+}
+
+void check(const GrpoConfig& c) {
+  check_training(c);
+  // One completion is its own mean: every advantage would be 0.
+  require_at_least("num_generations", 2, c.num_generations);
+  require_at_least("num_prompts_per_step", 1, c.num_prompts_per_step);
+  require_at_least("max_completion_length", 1, c.max_completion_length);
+  require_positive("temperature", c.temperature);
+  require_not_negative("beta", c.beta);
+  require_fraction("epsilon", c.epsilon);
+  require_not_negative("epsilon_high", c.upper_epsilon());
+  require_at_least("num_iterations", 1, c.num_iterations);
+  check_rewards(c.reward_funcs);
+  check_weights(c.reward_funcs, c.reward_weights);
+  require_not_negative("router_bias_update_speed", c.router_bias_update_speed);
+  require_at_least("eval_steps", 0, c.eval_steps);
+  require(c.eval_steps == 0 || !c.eval_dataset_name.empty(), "eval_steps",
+          "0 where eval_dataset_name is empty", c.eval_steps);
+  require_at_least("num_eval_problems", 0, c.num_eval_problems);
+  require_at_least("num_eval_generations", 1, c.num_eval_generations);
+  check_slots(c.max_num_seqs, c.page_size);
+}
+
+void check(const EvalConfig& c) {
+  check_policy(c);
+  check_dataset(c);
+  check_rewards(c.reward_funcs);
+  require_at_least("num_problems", 0, c.num_problems);
+  require_at_least("num_generations", 1, c.num_generations);
+  require_at_least("max_completion_length", 1, c.max_completion_length);
+  require_positive("temperature", c.temperature);
+  check_slots(c.max_num_seqs, c.page_size);
+}
+
+void check(const SampleConfig& c) {
+  check_policy(c);
+  require_text("prompt_template", "plain, r1_zero or a text file", c.prompt_template);
+  require_at_least("num_generations", 1, c.num_generations);
+  require_at_least("max_completion_length", 1, c.max_completion_length);
+  require_not_negative("temperature", c.temperature);
+}
+
+void check(const ScoreConfig& c) {
+  require_text("dataset_name", "a JSONL file", c.dataset_name);
+  check_rewards(c.reward_funcs);
+  check_weights(c.reward_funcs, c.reward_weights);
+}
+
+void check(const InitConfig& c) {
+  require_text("architecture", "tiny-mla-moe, tiny-dense or a config.json", c.architecture);
+  require_text("tokenizer", "byte, or the characters of an alphabet", c.tokenizer);
+  require_text("output_dir", "a directory", c.output_dir);
+  require_at_least("seed", 0, c.seed);
+}
+
+void check(const InspectConfig& c) {
+  require_text("model_name_or_path", "a checkpoint directory", c.model_name_or_path);
+}
+
+}  // namespace zeroth

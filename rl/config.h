@@ -1,0 +1,278 @@
+// What a user sets for each command: plain structs with defaults, and one visit_fields each.
+//
+// Goal: a key is written down once. Flags, recipes, help texts, the saved configuration and errors
+// all come from visit_fields. Keys carry TRL's names where TRL has the notion, so that a recipe
+// reads the same in both. Non-goal: reading files or flags (tools/options.h does).
+//
+// A visitor is called as v(key, member, help) and, for a text that must be one of a few words, as
+// v(key, member, help, {words…}). Help texts name the unit and what 0 or an empty text means.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace zeroth {
+
+/// The model a command works on and how it computes.
+struct PolicyOptions {
+  std::string model_name_or_path;
+  std::int64_t seed = 42;
+  std::string dtype = "bfloat16";
+  std::int64_t num_threads = 0;
+  std::string isa = "auto";
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, PolicyOptions& c) {
+  v("model_name_or_path", c.model_name_or_path, "directory of the checkpoint");
+  v("seed", c.seed, "key of every random number");
+  v("dtype", c.dtype, "type of products; sums and master weights stay float32",
+    {"float32", "bfloat16"});
+  v("num_threads", c.num_threads, "threads; 0 = every core; never changes a number");
+  v("isa", c.isa, "instruction set of the kernels; part of the numerics fingerprint",
+    {"auto", "portable", "avx2", "avx512"});
+}
+
+/// Where problems come from and how they become prompts.
+struct DatasetOptions {
+  std::string dataset_name;
+  std::string dataset_split;
+  std::string columns;
+  std::string prompt_template = "plain";
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, DatasetOptions& c) {
+  v("dataset_name", c.dataset_name, "JSONL file, or the name of a problem generator");
+  v("dataset_split", c.dataset_split, "split of a problem generator; empty = the command's own");
+  v("columns", c.columns,
+    "preset that maps a record's columns; empty = question, answer, solution");
+  v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
+}
+
+/// The keys of everything that trains.
+struct TrainingOptions : PolicyOptions, DatasetOptions {
+  std::string output_dir;
+  double learning_rate = 2e-3;
+  std::string lr_scheduler_type = "linear";
+  std::int64_t warmup_steps = 0;
+  std::int64_t max_steps = 1000;
+  double max_grad_norm = 1.0;
+  double weight_decay = 0.0;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_epsilon = 1e-8;
+  std::int64_t micro_batch_tokens = 8192;
+  std::int64_t logging_steps = 1;
+  std::int64_t save_steps = 0;
+  std::int64_t save_total_limit = 0;
+  std::string resume_from_checkpoint;
+  double max_seconds = 0.0;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, TrainingOptions& c) {
+  visit_fields(v, static_cast<PolicyOptions&>(c));
+  visit_fields(v, static_cast<DatasetOptions&>(c));
+  v("output_dir", c.output_dir, "directory of the run: config.toml, metrics.jsonl, checkpoint-N");
+  v("learning_rate", c.learning_rate, "peak step size of AdamW");
+  v("lr_scheduler_type", c.lr_scheduler_type, "course of the learning rate after the warm-up",
+    {"linear", "constant", "cosine"});
+  v("warmup_steps", c.warmup_steps, "steps over which the learning rate rises from 0");
+  v("max_steps", c.max_steps, "optimizer steps of the whole run");
+  v("max_grad_norm", c.max_grad_norm, "longer gradients are scaled to this L2 norm; 0 = never");
+  v("weight_decay", c.weight_decay, "decoupled decay of matrices, times the learning rate");
+  v("adam_beta1", c.adam_beta1, "decay of AdamW's first moment");
+  v("adam_beta2", c.adam_beta2, "decay of AdamW's second moment");
+  v("adam_epsilon", c.adam_epsilon, "added to the root of AdamW's second moment");
+  v("micro_batch_tokens", c.micro_batch_tokens,
+    "tokens whose activations are kept at once; bounds memory, never changes a number");
+  v("logging_steps", c.logging_steps, "steps between lines of metrics.jsonl");
+  v("save_steps", c.save_steps, "steps between checkpoints; 0 = only at the end");
+  v("save_total_limit", c.save_total_limit, "checkpoints kept, the newest; 0 = all");
+  v("resume_from_checkpoint", c.resume_from_checkpoint,
+    "latest, or a checkpoint directory; empty = start anew");
+  v("max_seconds", c.max_seconds, "seconds after which to save and stop; 0 = no limit");
+}
+
+/// zeroth sft: next-token prediction of the data set's solutions.
+struct SftConfig : TrainingOptions {
+  std::int64_t per_device_train_batch_size = 64;
+  std::int64_t max_length = 512;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, SftConfig& c) {
+  visit_fields(v, static_cast<TrainingOptions&>(c));
+  v("per_device_train_batch_size", c.per_device_train_batch_size, "sequences a step");
+  v("max_length", c.max_length, "tokens of prompt and solution; a longer sequence is left out");
+}
+
+/// zeroth grpo: reinforcement learning with group-relative advantages.
+struct GrpoConfig : TrainingOptions {
+  GrpoConfig() {
+    learning_rate = 3e-4;
+    lr_scheduler_type = "constant";
+    max_steps = 100;
+    adam_beta2 = 0.95;
+  }
+
+  std::int64_t num_generations = 100;
+  std::int64_t num_prompts_per_step = 8;
+  std::int64_t max_completion_length = 56;
+  double temperature = 1.0;
+  double beta = 0.0;
+  double epsilon = 0.2;
+  std::optional<double> epsilon_high;
+  std::int64_t num_iterations = 1;
+  std::string scale_rewards = "group";
+  std::string loss_type = "grpo";
+  std::vector<std::string> reward_funcs;
+  std::vector<double> reward_weights;
+  double router_bias_update_speed = 0.0;
+  std::string eval_dataset_name;
+  std::int64_t eval_steps = 0;
+  std::int64_t num_eval_problems = 0;
+  std::int64_t num_eval_generations = 4;
+  bool log_completions = false;
+  std::int64_t max_num_seqs = 800;
+  std::int64_t page_size = 16;
+
+  /// The upper clip: epsilon_high where it is set, else epsilon.
+  double upper_epsilon() const { return epsilon_high.value_or(epsilon); }
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, GrpoConfig& c) {
+  visit_fields(v, static_cast<TrainingOptions&>(c));
+  v("num_generations", c.num_generations, "completions of one prompt: a group");
+  v("num_prompts_per_step", c.num_prompts_per_step, "groups a step");
+  v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
+  v("temperature", c.temperature, "divides the logits, in sampling and in the loss");
+  v("beta", c.beta, "weight of the KL divergence to the starting policy; 0 = no reference kept");
+  v("epsilon", c.epsilon, "lower clip: ratios below 1 - epsilon get no gradient");
+  v("epsilon_high", c.epsilon_high, "upper clip: ratios above 1 + epsilon_high; unset = epsilon");
+  v("num_iterations", c.num_iterations, "optimizer steps on the same completions");
+  v("scale_rewards", c.scale_rewards, "standard deviation that advantages are divided by",
+    {"group", "batch", "none"});
+  v("loss_type", c.loss_type,
+    "normaliser: grpo = each sequence's mean, bnpo and dapo = all tokens, "
+    "dr_grpo = max_completion_length",
+    {"grpo", "bnpo", "dapo", "dr_grpo"});
+  v("reward_funcs", c.reward_funcs, "rewards by name");
+  v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
+  v("router_bias_update_speed", c.router_bias_update_speed,
+    "step of the experts' selection bias towards equal load; 0 = frozen");
+  v("eval_dataset_name", c.eval_dataset_name, "JSONL file or generator held out; empty = none");
+  v("eval_steps", c.eval_steps, "steps between evaluations; 0 = only at the end");
+  v("num_eval_problems", c.num_eval_problems, "problems of an evaluation; 0 = all");
+  v("num_eval_generations", c.num_eval_generations, "completions of one evaluated problem");
+  v("log_completions", c.log_completions, "write every step's completions to completions/");
+  v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
+  v("page_size", c.page_size, "tokens of one page of the cache");
+}
+
+/// zeroth eval: pass@k, greedy and majority accuracy of a checkpoint.
+struct EvalConfig : PolicyOptions, DatasetOptions {
+  std::vector<std::string> reward_funcs;
+  std::int64_t num_problems = 0;
+  std::int64_t num_generations = 16;
+  std::int64_t max_completion_length = 56;
+  double temperature = 1.0;
+  std::int64_t max_num_seqs = 800;
+  std::int64_t page_size = 16;
+  bool json = false;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, EvalConfig& c) {
+  visit_fields(v, static_cast<PolicyOptions&>(c));
+  visit_fields(v, static_cast<DatasetOptions&>(c));
+  v("reward_funcs", c.reward_funcs, "rewards by name; the first says what is right");
+  v("num_problems", c.num_problems, "problems, the first of the data set; 0 = all");
+  v("num_generations", c.num_generations, "completions sampled of one problem");
+  v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
+  v("temperature", c.temperature, "divides the logits before sampling");
+  v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
+  v("page_size", c.page_size, "tokens of one page of the cache");
+  v("json", c.json, "print one JSON object");
+}
+
+/// zeroth sample: completions of one prompt.
+struct SampleConfig : PolicyOptions {
+  std::string prompt;
+  std::string prompt_template = "plain";
+  std::int64_t num_generations = 1;
+  std::int64_t max_completion_length = 56;
+  double temperature = 1.0;
+  bool json = false;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, SampleConfig& c) {
+  visit_fields(v, static_cast<PolicyOptions&>(c));
+  v("prompt", c.prompt, "text that fills the template's {question}");
+  v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
+  v("num_generations", c.num_generations, "completions");
+  v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
+  v("temperature", c.temperature, "divides the logits before sampling; 0 = greedy");
+  v("json", c.json, "print one JSON object a completion");
+}
+
+/// zeroth score: rewards of completions that stand in a file.
+struct ScoreConfig {
+  std::string dataset_name;
+  std::vector<std::string> reward_funcs;
+  std::vector<double> reward_weights;
+  bool json = false;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, ScoreConfig& c) {
+  v("dataset_name", c.dataset_name, "JSONL file of {prompt, completion, reference or answer}");
+  v("reward_funcs", c.reward_funcs, "rewards by name");
+  v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
+  v("json", c.json, "print one JSON object");
+}
+
+/// zeroth init: a checkpoint with random weights.
+struct InitConfig {
+  std::string architecture = "tiny-mla-moe";
+  std::string tokenizer = "byte";
+  std::int64_t seed = 42;
+  std::string output_dir;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, InitConfig& c) {
+  v("architecture", c.architecture, "tiny-mla-moe, tiny-dense, or a config.json");
+  v("tokenizer", c.tokenizer, "byte (256 tokens), or the characters that are one token each");
+  v("seed", c.seed, "key of every random number");
+  v("output_dir", c.output_dir, "directory of the checkpoint; must not hold one");
+}
+
+/// zeroth inspect: what a checkpoint is.
+struct InspectConfig {
+  std::string model_name_or_path;
+  bool json = false;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, InspectConfig& c) {
+  v("model_name_or_path", c.model_name_or_path, "directory of the checkpoint");
+  v("json", c.json, "print one JSON object");
+}
+
+/// Ranges and the rules between keys. Throws InputError naming the key, what it has to be and what
+/// it is.
+void check(const SftConfig& config);
+void check(const GrpoConfig& config);
+void check(const EvalConfig& config);
+void check(const SampleConfig& config);
+void check(const ScoreConfig& config);
+void check(const InitConfig& config);
+void check(const InspectConfig& config);
+
+}  // namespace zeroth
