@@ -1,0 +1,362 @@
+#include "system/file.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "system/error.h"
+
+namespace zeroth {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kReadChunk = std::size_t{1} << 20;
+constexpr std::string_view kSumsName = "SHA256SUMS";
+constexpr std::size_t kDigestDigits = 64;
+
+std::span<const std::byte> as_byte_span(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+[[noreturn]] void throw_system_error(const std::string& action, const fs::path& path) {
+  throw std::system_error(errno, std::generic_category(), action + " " + path.string());
+}
+
+[[noreturn]] void throw_unreadable(const fs::path& path, const std::string& reason) {
+  throw InputError(
+      {.source = path.string(), .field = "", .expected = "a readable file", .actual = reason});
+}
+
+FileDescriptor open_for_reading(const fs::path& path) {
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) throw_unreadable(path, std::strerror(errno));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_unreadable(path, std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) throw_unreadable(path, "a directory");
+  return file;
+}
+
+/// Calls `take(bytes)` for every chunk of the file.
+template <class Take>
+void read_in_chunks(const fs::path& path, Take take) {
+  const FileDescriptor file = open_for_reading(path);
+  std::vector<char> buffer(kReadChunk);
+  for (;;) {
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_unreadable(path, std::strerror(errno));
+    if (got == 0) return;
+    take(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
+  }
+}
+
+/// False with errno set when the system refuses.
+bool write_all(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+void sync_path(const fs::path& path, int flags) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
+  if (!file.is_open() || ::fsync(file.get()) != 0) throw_system_error("fsync", path);
+}
+
+void sync_directory(const fs::path& path) {
+  sync_path(path.empty() ? "." : path, O_DIRECTORY);
+}
+
+fs::path temporary_beside(const fs::path& path) {
+  return fs::path(path.string() + ".tmp-" + std::to_string(::getpid()));
+}
+
+/// A trailing slash would put the temporary inside the target.
+fs::path without_trailing_slash(fs::path path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+    check(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  }
+  void update(std::string_view bytes) {
+    check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
+  }
+  std::string hex() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    check(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1);
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i) {
+      text += kDigits[digest[i] >> 4U];
+      text += kDigits[digest[i] & 15U];
+    }
+    return text;
+  }
+
+ private:
+  static void check(bool done) {
+    if (!done) throw std::runtime_error("OpenSSL: SHA-256 is not available");
+  }
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+/// Every regular file below `directory`, relative to it, in order of name.
+std::vector<fs::path> files_below(const fs::path& directory) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files.push_back(fs::relative(entry.path(), directory));
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void sync_tree(const fs::path& directory) {
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_directory()) {
+      sync_directory(entry.path());
+    } else if (entry.is_regular_file()) {
+      sync_path(entry.path(), 0);
+    }
+  }
+  sync_directory(directory);
+}
+
+/// Puts `from` at `to`, where an older directory may stand.
+void replace_directory(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return;
+  if (errno != EEXIST && errno != ENOTEMPTY) throw_system_error("rename to", to);
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(from);
+    return;
+  }
+  // Without an exchange two renames leave a moment in which only the old name's copy exists.
+  const fs::path old(to.string() + ".old-" + std::to_string(::getpid()));
+  if (::rename(to.c_str(), old.c_str()) != 0) throw_system_error("rename", to);
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    const int reason = errno;
+    if (::rename(old.c_str(), to.c_str()) != 0) throw_system_error("rename back", old);
+    errno = reason;
+    throw_system_error("rename to", to);
+  }
+  fs::remove_all(old);
+}
+
+}  // namespace
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+FileDescriptor::~FileDescriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+int FileDescriptor::release() {
+  return std::exchange(fd_, -1);
+}
+
+std::string read_file(const fs::path& path) {
+  std::string content;
+  read_in_chunks(path, [&](std::string_view chunk) { content += chunk; });
+  return content;
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  PendingFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+PendingFile::PendingFile(fs::path path)
+    : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+  file_ =
+      FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (!file_.is_open()) throw_system_error("create", temporary_);
+}
+
+PendingFile::~PendingFile() {
+  if (!committed_ && file_.is_open()) ::unlink(temporary_.c_str());
+}
+
+void PendingFile::write(std::span<const std::byte> bytes) {
+  if (!write_all(file_.get(), bytes)) throw_system_error("write", path_);
+}
+
+void PendingFile::write(std::string_view bytes) {
+  write(as_byte_span(bytes));
+}
+
+void PendingFile::commit() {
+  if (committed_) throw std::invalid_argument("PendingFile: committed twice: " + path_.string());
+  if (::fsync(file_.get()) != 0) throw_system_error("fsync", path_);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_system_error("rename to", path_);
+  committed_ = true;
+  sync_directory(path_.parent_path());
+}
+
+PendingDirectory::PendingDirectory(fs::path target)
+    : target_(without_trailing_slash(std::move(target))), temporary_(temporary_beside(target_)) {
+  fs::remove_all(temporary_);
+  fs::create_directories(temporary_);
+}
+
+PendingDirectory::~PendingDirectory() {
+  std::error_code
+      ignored;  // a destructor cannot report, and what is left over is removed by the next run
+  if (!committed_) fs::remove_all(temporary_, ignored);
+}
+
+void PendingDirectory::commit() {
+  if (committed_)
+    throw std::invalid_argument("PendingDirectory: committed twice: " + target_.string());
+  std::string sums;
+  for (const fs::path& file : files_below(temporary_)) {
+    if (file == kSumsName) continue;
+    sums += sha256_hex_of_file(temporary_ / file) + "  " + file.generic_string() + "\n";
+  }
+  write_file_atomically(temporary_ / kSumsName, sums);
+  sync_tree(temporary_);
+  replace_directory(temporary_, target_);
+  committed_ = true;
+  sync_directory(target_.parent_path());
+}
+
+void verify_sha256sums(const fs::path& directory) {
+  const fs::path sums_file = directory / kSumsName;
+  const std::string sums = read_file(sums_file);
+  int line_number = 0;
+  for (std::size_t begin = 0; begin < sums.size();) {
+    const std::size_t end = std::min(sums.find('\n', begin), sums.size());
+    const std::string line = sums.substr(begin, end - begin);
+    begin = end + 1;
+    ++line_number;
+    const std::string digest = line.substr(0, kDigestDigits);
+    const std::string gap = line.size() > kDigestDigits + 2 ? line.substr(kDigestDigits, 2) : "";
+    const bool is_hex = digest.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!is_hex || (gap != "  " && gap != " *")) {
+      throw InputError({.source = sums_file.string() + ":" + std::to_string(line_number),
+                        .field = "",
+                        .expected = "64 hexadecimal digits, two spaces, a file name",
+                        .actual = "\"" + line.substr(0, 100) + "\""});
+    }
+    const fs::path file = directory / line.substr(kDigestDigits + 2);
+    const std::string actual = sha256_hex_of_file(file);
+    if (actual != digest) {
+      throw InputError({.source = file.string(),
+                        .field = "sha256",
+                        .expected = digest + " (" + sums_file.string() + ")",
+                        .actual = actual});
+    }
+  }
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.hex();
+}
+
+std::string sha256_hex(std::span<const std::byte> bytes) {
+  return sha256_hex(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+std::string sha256_hex_of_file(const fs::path& path) {
+  Sha256 hash;
+  read_in_chunks(path, [&](std::string_view chunk) { hash.update(chunk); });
+  return hash.hex();
+}
+
+MappedFile::MappedFile(const fs::path& path) {
+  const FileDescriptor file = open_for_reading(path);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_unreadable(path, std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) throw_unreadable(path, "not a regular file");
+  size_ = static_cast<std::size_t>(status.st_size);
+  if (size_ == 0) return;  // mmap refuses a length of zero
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) throw_unreadable(path, std::strerror(errno));
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  unmap();
+}
+
+void MappedFile::unmap() noexcept {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+AppendFile::AppendFile(fs::path path) : path_(std::move(path)) {
+  file_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (!file_.is_open()) throw_system_error("open", path_);
+}
+
+void AppendFile::append(std::string_view bytes) {
+  const std::uint64_t before = size();
+  if (write_all(file_.get(), as_byte_span(bytes))) return;
+  const int reason = errno;
+  // A part that was taken must not stay as a torn record. Devices and pipes cannot be cut and keep
+  // nothing.
+  if (::ftruncate(file_.get(), static_cast<off_t>(before)) != 0 && errno != EINVAL) {
+    throw_system_error("cut a torn record from", path_);
+  }
+  errno = reason;
+  throw_system_error("append to", path_);
+}
+
+void AppendFile::append_line(std::string_view line) {
+  if (line.find('\n') != std::string_view::npos) {
+    throw std::invalid_argument("AppendFile: a line with a newline inside");
+  }
+  append(std::string(line) + "\n");
+}
+
+void AppendFile::sync() {
+  if (::fsync(file_.get()) != 0) throw_system_error("fsync", path_);
+}
+
+void AppendFile::truncate(std::uint64_t new_size) {
+  if (new_size > size())
+    throw std::invalid_argument("AppendFile: truncate beyond the end of " + path_.string());
+  if (::ftruncate(file_.get(), static_cast<off_t>(new_size)) != 0)
+    throw_system_error("truncate", path_);
+}
+
+std::uint64_t AppendFile::size() const {
+  struct stat status {};
+  if (::fstat(file_.get(), &status) != 0) throw_system_error("stat", path_);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+}  // namespace zeroth
