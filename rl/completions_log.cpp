@@ -1,0 +1,90 @@
+#include "rl/completions_log.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cmath>
+#include <stdexcept>
+#include <string_view>
+
+#include "system/file.h"
+#include "system/json.h"
+
+namespace zeroth {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+
+bool is_continuation(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0u) == 0x80u;
+}
+
+// Bytes of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7); 0 when
+// there is none.
+std::size_t sequence_length(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const std::size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  const auto second = static_cast<unsigned char>(text[1]);
+  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+  const bool surrogate = first == 0xED && second > 0x9F;
+  const bool too_large = first == 0xF4 && second > 0x8F;
+  if (overlong || surrogate || too_large) return 0;
+  const std::string_view rest = text.substr(1, length - 1);
+  return std::all_of(rest.begin(), rest.end(), is_continuation) ? length : 0;
+}
+
+std::string valid_utf8(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    result += length == 0 ? kReplacement : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return result;
+}
+
+boost::json::value number_or_null(double value) {
+  return std::isfinite(value) ? boost::json::value(value) : boost::json::value(nullptr);
+}
+
+std::string line_of(const CompletionRecord& record) {
+  boost::json::object rewards;
+  for (const NamedReward& reward : record.rewards) {
+    rewards[reward.name] = number_or_null(reward.value);
+  }
+  boost::json::object line;
+  line["prompt"] = valid_utf8(record.prompt);
+  line["completion"] = valid_utf8(record.completion);
+  line["reference"] = valid_utf8(record.reference);
+  line["rewards"] = std::move(rewards);
+  line["reward"] = number_or_null(record.reward);
+  line["advantage"] = number_or_null(record.advantage);
+  line["num_tokens"] = record.num_tokens;
+  line["finish_reason"] = record.finish_reason == FinishReason::stop ? "stop" : "length";
+  return write_json(line) + "\n";
+}
+
+std::string file_name(std::int64_t step) {
+  constexpr std::size_t kDigits = 6;
+  const std::string digits = std::to_string(step);
+  const std::size_t zeros = kDigits - std::min(kDigits, digits.size());
+  return "step-" + std::string(zeros, '0') + digits + ".jsonl";
+}
+
+}  // namespace
+
+std::filesystem::path write_completions(const std::filesystem::path& output_dir, std::int64_t step,
+                                        std::span<const CompletionRecord> records) {
+  if (step < 0) throw std::invalid_argument("write_completions: step must not be negative");
+  const std::filesystem::path folder = output_dir / "completions";
+  std::filesystem::create_directories(folder);
+  const std::filesystem::path file = folder / file_name(step);
+  PendingFile pending(file);
+  for (const CompletionRecord& record : records) pending.write(line_of(record));
+  pending.commit();
+  return file;
+}
+
+}  // namespace zeroth
