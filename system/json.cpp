@@ -99,7 +99,9 @@ struct DocumentBuilder {
 std::string shown(const json::value& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array of " + std::to_string(value.get_array().size());
-  if (value.is_double()) return json_number(value.get_double());
+  if (value.is_double() && std::isfinite(value.get_double())) {
+    return json_number(value.get_double());
+  }
   std::string text = json::serialize(value);
   if (text.size() > kShownLength) {
     std::size_t end = kShownLength;
