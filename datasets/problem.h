@@ -6,10 +6,10 @@
 namespace zeroth {
 
 struct Problem {
-  std::string id;            // unique within its data set; file:line when the data has none
-  std::string question;      // text that fills the prompt template's {question}
-  std::string answer;        // the reference answer, as the rewards compare it ("18", "\\frac{1}{2}")
-  std::string solution;      // a worked completion for supervised fine-tuning; may be empty
+  std::string id;        // unique within its data set; file:line when the data has none
+  std::string question;  // text that fills the prompt template's {question}
+  std::string answer;    // the reference answer, as the rewards compare it ("18", "\\frac{1}{2}")
+  std::string solution;  // a worked completion for supervised fine-tuning; may be empty
   std::string columns_json;  // every other column of the record as one JSON object, for plugins
 };
 
