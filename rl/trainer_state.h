@@ -1,0 +1,28 @@
+// Where a run stands: trainer_state.json of a checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace zeroth {
+
+struct TrainerState {
+  std::int64_t step = 0;            // optimizer steps done
+  std::int64_t num_tokens = 0;      // tokens trained on
+  std::string command;              // "sft" or "grpo"
+  std::uint64_t seed = 0;           // of the run
+  std::uint64_t data_position = 0;  // records taken from the data set's order
+  std::string config_sha256;        // of the resolved configuration; the caller's to compare
+  std::string extra_json = "{}";    // one JSON object of the trainer's own
+};
+
+/// The text of trainer_state.json. std::invalid_argument for a negative step or num_tokens and for
+/// an extra_json that is not a JSON object.
+std::string write_trainer_state(const TrainerState& state);
+
+/// Reads `directory`/trainer_state.json; extra_json comes back as compact JSON. InputError naming
+/// the key that is missing, mistyped or negative.
+TrainerState read_trainer_state(const std::filesystem::path& directory);
+
+}  // namespace zeroth
