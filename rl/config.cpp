@@ -1,9 +1,9 @@
 #include "rl/config.h"
 
-#include <charconv>
 #include <cmath>
 
 #include "system/error.h"
+#include "system/json.h"
 
 namespace zeroth {
 namespace {
@@ -15,9 +15,7 @@ std::string to_text(const std::string& value) {
   return value.empty() ? "nothing" : value;
 }
 std::string to_text(double value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  return std::string(text, end);
+  return std::isfinite(value) ? json_number(value) : "no finite number";
 }
 
 template <class Value>
@@ -69,6 +67,7 @@ void check_policy(const PolicyOptions& c) {
 
 void check_dataset(const DatasetOptions& c) {
   require_text("dataset_name", "a JSONL file or the name of a problem generator", c.dataset_name);
+  require_text("columns", "plain, gsm8k, math or question=Q,answer=A", c.columns);
   require_text("prompt_template", "plain, r1_zero or a text file", c.prompt_template);
 }
 

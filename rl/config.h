@@ -39,7 +39,7 @@ void visit_fields(Visitor& v, PolicyOptions& c) {
 struct DatasetOptions {
   std::string dataset_name;
   std::string dataset_split;
-  std::string columns;
+  std::string columns = "plain";
   std::string prompt_template = "plain";
 };
 
@@ -47,8 +47,7 @@ template <class Visitor>
 void visit_fields(Visitor& v, DatasetOptions& c) {
   v("dataset_name", c.dataset_name, "JSONL file, or the name of a problem generator");
   v("dataset_split", c.dataset_split, "split of a problem generator; empty = the command's own");
-  v("columns", c.columns,
-    "preset that maps a record's columns; empty = question, answer, solution");
+  v("columns", c.columns, "how a record is read: plain, gsm8k, math, or question=Q,answer=A");
   v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
 }
 

@@ -1,0 +1,146 @@
+// The zeroth binary as a user meets it: what it prints, where, and its exit code.
+
+#include <sys/wait.h>
+
+#include <boost/json.hpp>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "system/file.h"
+#include "tests/support/temporary_directory.h"
+
+namespace zeroth {
+namespace {
+
+struct Outcome {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+// Runs `zeroth arguments` in a shell, in the directory.
+Outcome zeroth_command(const testing::TemporaryDirectory& directory, const std::string& arguments) {
+  const std::string out = (directory / "stdout").string();
+  const std::string err = (directory / "stderr").string();
+  const std::string command = "cd '" + directory.path().string() + "' && '" ZEROTH_BINARY "' " +
+                              arguments + " >'" + out + "' 2>'" + err + "'";
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+void write(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream(file, std::ios::binary) << text;
+}
+
+const std::string kRight =
+    R"({"prompt": "2+3=", "completion": "<think>2+3=5</think><answer>5</answer>", "reference": "5"})"
+    "\n";
+const std::string kWrong =
+    R"({"prompt": "2+3=", "completion": "<think>2+3=6</think><answer>6</answer>", "answer": "5"})"
+    "\n";
+
+TEST_CASE("zeroth: --help and --version answer on stdout with 0", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  const Outcome help = zeroth_command(directory, "--help");
+  CHECK(help.exit_code == 0);
+  CHECK(contains(help.out, "score"));
+  CHECK(contains(help.out, "exit codes"));
+  CHECK(zeroth_command(directory, "").out == help.out);
+  const Outcome version = zeroth_command(directory, "--version");
+  CHECK(version.exit_code == 0);
+  CHECK(version.out.rfind("zeroth ", 0) == 0);
+}
+
+TEST_CASE("zeroth: an unknown command is refused with the nearest one and 2", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  const Outcome outcome = zeroth_command(directory, "scroe");
+  CHECK(outcome.exit_code == 2);
+  CHECK(outcome.out.empty());
+  CHECK(contains(outcome.err, "such as score"));
+}
+
+TEST_CASE("zeroth: every command has help", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  const Outcome help = zeroth_command(directory, "--help");
+  std::istringstream lines(help.out);
+  int num_commands = 0;
+  for (std::string line; std::getline(lines, line);) {
+    // A command's row: two spaces, its name, more spaces, its summary.
+    if (line.rfind("  ", 0) != 0 || line.size() < 4 || line[2] == ' ') continue;
+    const std::string name = line.substr(2, line.find(' ', 2) - 2);
+    const Outcome outcome = zeroth_command(directory, name + " --help");
+    CHECK(outcome.exit_code == 0);
+    CHECK(contains(outcome.out, "zeroth " + name + ": "));
+    ++num_commands;
+  }
+  CHECK(num_commands >= 1);
+}
+
+TEST_CASE("zeroth score: a table for people", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  write(directory / "rows.jsonl", kRight + kRight + kRight + kWrong);
+  const Outcome outcome =
+      zeroth_command(directory, "score rows.jsonl --reward_funcs accuracy,format");
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.err.empty());
+  CHECK(contains(outcome.out, "rows.jsonl: 4 completions"));
+  CHECK(contains(outcome.out, "accuracy                     0.7500     0.5000"));
+  CHECK(contains(outcome.out, "format                       1.0000     0.0000"));
+  CHECK(contains(outcome.out, "weighted sum                 1.7500"));
+}
+
+TEST_CASE("zeroth score: one JSON object for programs", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  write(directory / "rows.jsonl", "\n" + kRight + kWrong);
+  const Outcome outcome = zeroth_command(
+      directory, "score rows.jsonl --json --reward_funcs=accuracy,format --reward_weights=1,0.5");
+  REQUIRE(outcome.exit_code == 0);
+  const boost::json::object result = boost::json::parse(outcome.out).as_object();
+  CHECK(result.at("completions").to_number<int>() == 2);
+  CHECK(result.at("rewards").at(0).at("name").as_string() == "accuracy");
+  CHECK(result.at("rewards").at(0).at("mean").to_number<double>() == 0.5);
+  CHECK(result.at("total").at("max").to_number<double>() == 1.5);
+  const auto& bins = result.at("total").at("histogram").as_array();
+  CHECK(bins.size() == 10);
+  CHECK(bins.at(0).at("count").to_number<int>() == 1);
+  CHECK(bins.at(9).at("count").to_number<int>() == 1);
+}
+
+TEST_CASE("zeroth score: wrong input is named and ends with 2", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  write(directory / "rows.jsonl", kRight);
+  write(directory / "broken.jsonl", kRight + "{\"prompt\": \n");
+  write(directory / "bare.jsonl", R"({"completion": "5"})");
+  write(directory / "empty.jsonl", "\n\n");
+  struct Case {
+    std::string arguments, message;
+  };
+  for (const Case& wrong : {
+           Case{"score missing.jsonl --reward_funcs accuracy", "missing.jsonl: "},
+           Case{"score broken.jsonl --reward_funcs accuracy", "broken.jsonl:2"},
+           Case{"score bare.jsonl --reward_funcs accuracy", "bare.jsonl:1: reference: expected"},
+           Case{"score empty.jsonl --reward_funcs accuracy", "empty.jsonl: expected a line"},
+           Case{"score rows.jsonl", "reward_funcs: expected at least one reward"},
+           Case{"score rows.jsonl --reward_funcs acuracy", "nearest is accuracy"},
+           Case{"score rows.jsonl --reward_func accuracy", "such as --reward_funcs"},
+           Case{"score rows.jsonl --reward_funcs accuracy --reward_weights 1,2", "2 numbers"},
+           Case{"score rows.jsonl --config missing.toml", "missing.toml: "},
+       }) {
+    const Outcome outcome = zeroth_command(directory, wrong.arguments);
+    INFO(wrong.arguments << " said " << outcome.err);
+    CHECK(outcome.exit_code == 2);
+    CHECK(outcome.out.empty());
+    CHECK(outcome.err.rfind("zeroth: ", 0) == 0);
+    CHECK(contains(outcome.err, wrong.message));
+  }
+}
+
+}  // namespace
+}  // namespace zeroth

@@ -1,0 +1,17 @@
+// The commands of the zeroth binary: one function each, in the file of its name.
+//
+// argv[0] is the command's name, argv[1…] its flags. Results go to stdout, everything else to
+// stderr. The return value is the exit code; wrong input is thrown as InputError and becomes
+// kExitWrongInput in main.cpp.
+#pragma once
+
+namespace zeroth {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitWrongInput = 2;
+inline constexpr int kExitInterrupted = 130;  // stopped at a resumable point
+
+int run_score(int argc, char** argv);
+
+}  // namespace zeroth

@@ -1,0 +1,70 @@
+// zeroth: finds the command, and turns exceptions into text and exit codes.
+
+#include <exception>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "system/error.h"
+#include "system/nearest_name.h"
+#include "tools/commands.h"
+
+namespace {
+
+struct Command {
+  std::string_view name;
+  std::string_view summary;
+  int (*run)(int argc, char** argv);
+};
+
+constexpr Command kCommands[] = {
+    {"score", "reward the completions of a JSONL file", zeroth::run_score},
+};
+
+void print_help() {
+  std::cout << "zeroth " ZEROTH_VERSION ": trains language models with rule-based rewards\n\n"
+            << "usage: zeroth COMMAND [--config recipe.toml] [--key value]…\n"
+            << "       zeroth COMMAND --help    every key with its type, default and unit\n\n";
+  for (const Command& command : kCommands) {
+    std::cout << "  " << command.name << std::string(12 - command.name.size(), ' ')
+              << command.summary << "\n";
+  }
+  std::cout << "\nexit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted at a resumable "
+               "point\n";
+}
+
+int run(int argc, char** argv) {
+  const std::string name = argc > 1 ? argv[1] : "--help";
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_help();
+    return zeroth::kExitDone;
+  }
+  if (name == "--version") {
+    std::cout << "zeroth " ZEROTH_VERSION "\n";
+    return zeroth::kExitDone;
+  }
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    if (command.name == name) return command.run(argc - 1, argv + 1);
+    names.emplace_back(command.name);
+  }
+  throw zeroth::InputError({.source = "command line",
+                            .field = "",
+                            .expected = "a command, such as " + zeroth::nearest_name(name, names),
+                            .actual = "\"" + name + "\"; zeroth --help lists them"});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const zeroth::InputError& error) {
+    std::cerr << "zeroth: " << error.what() << "\n";
+    return zeroth::kExitWrongInput;
+  } catch (const std::exception& error) {
+    std::cerr << "zeroth: " << error.what() << "\n";
+    return zeroth::kExitFailed;
+  }
+}

@@ -1,0 +1,176 @@
+// zeroth score: rewards of completions that stand in a JSONL file, such as a run's
+// completions/step-000040.jsonl.
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rewards/registry.h"
+#include "rewards/weighted_sum.h"
+#include "rl/config.h"
+#include "system/file.h"
+#include "system/json.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+#include "tools/summary.h"
+
+namespace zeroth {
+namespace {
+
+constexpr std::int64_t kHistogramBins = 10;
+constexpr std::int64_t kHistogramWidth = 40;  // characters of the fullest bin
+
+// Owns the texts that a RewardItem looks at.
+struct ScoreRow {
+  std::string prompt, completion, reference, columns_json;
+  std::int64_t num_tokens = 0;
+  std::int64_t max_tokens = 0;
+  FinishReason finish_reason = FinishReason::stop;
+
+  RewardItem item() const {
+    return {.prompt = prompt,
+            .completion = completion,
+            .reference = reference,
+            .columns_json = columns_json,
+            .num_tokens = num_tokens,
+            .max_tokens = max_tokens,
+            .finish_reason = finish_reason};
+  }
+};
+
+FinishReason read_finish_reason(const JsonReader& row) {
+  const std::string reason = row.get_string("finish_reason", "stop");
+  if (reason == "stop") return FinishReason::stop;
+  if (reason == "length") return FinishReason::length;
+  row.fail("finish_reason", "stop or length");
+}
+
+ScoreRow read_row(std::string_view line, const std::string& source) {
+  const JsonReader row = JsonReader::parse(line, source);
+  return {.prompt = row.get_string("prompt", ""),
+          .completion = row.get_string("completion"),
+          .reference = row.get_string(row.has("answer") ? "answer" : "reference"),
+          .columns_json = std::string(line),
+          .num_tokens = row.get_int64("num_tokens", 0),
+          .max_tokens = row.get_int64("max_tokens", 0),
+          .finish_reason = read_finish_reason(row)};
+}
+
+std::vector<ScoreRow> read_rows(const std::string& file) {
+  const std::string text = read_file(file);
+  std::vector<ScoreRow> rows;
+  std::size_t number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    ++number;
+    if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+      rows.push_back(read_row(line, file + ":" + std::to_string(number)));
+    }
+    begin = end + 1;
+  }
+  if (rows.empty()) {
+    throw InputError({.source = file,
+                      .field = "",
+                      .expected = "a line {\"prompt\", \"completion\", \"reference\"} at least",
+                      .actual = "none"});
+  }
+  return rows;
+}
+
+WeightedRewards make_rewards(const ScoreConfig& config) {
+  std::vector<std::unique_ptr<Reward>> rewards;
+  for (const std::string& name : config.reward_funcs) rewards.push_back(make_reward(name));
+  return WeightedRewards(std::move(rewards), config.reward_weights);
+}
+
+boost::json::object to_json(const Summary& summary) {
+  return {{"mean", summary.mean}, {"std", summary.std}, {"min", summary.min}, {"max", summary.max}};
+}
+
+void print_json(const ScoreConfig& config, const WeightedRewards& rewards,
+                const ScoredItems& scores) {
+  boost::json::array by_reward;
+  for (std::size_t i = 0; i < rewards.names().size(); ++i) {
+    boost::json::object entry = to_json(summarize(scores.by_reward[i]));
+    entry["name"] = rewards.names()[i];
+    entry["weight"] = rewards.weights()[i];
+    by_reward.push_back(std::move(entry));
+  }
+  boost::json::array bins;
+  for (const HistogramBin& bin : histogram(scores.total, kHistogramBins)) {
+    bins.push_back({{"from", bin.from}, {"to", bin.to}, {"count", bin.count}});
+  }
+  boost::json::object total = to_json(summarize(scores.total));
+  total["histogram"] = std::move(bins);
+  const boost::json::object result = {{"dataset_name", config.dataset_name},
+                                      {"completions", scores.total.size()},
+                                      {"rewards", std::move(by_reward)},
+                                      {"total", std::move(total)}};
+  std::cout << write_json(result) << "\n";
+}
+
+void print_table_row(std::string_view name, std::span<const double> values) {
+  const Summary summary = summarize(values);
+  std::printf("%-24.*s %10.4f %10.4f %10.4f %10.4f\n", static_cast<int>(name.size()), name.data(),
+              summary.mean, summary.std, summary.min, summary.max);
+}
+
+void print_table(const ScoreConfig& config, const WeightedRewards& rewards,
+                 const ScoredItems& scores) {
+  std::printf("%s: %zu completions\n\n", config.dataset_name.c_str(), scores.total.size());
+  std::printf("%-24s %10s %10s %10s %10s\n", "reward", "mean", "std", "min", "max");
+  for (std::size_t i = 0; i < rewards.names().size(); ++i) {
+    print_table_row(rewards.names()[i], scores.by_reward[i]);
+  }
+  print_table_row("weighted sum", scores.total);
+
+  const std::vector<HistogramBin> bins = histogram(scores.total, kHistogramBins);
+  std::int64_t most = 1;
+  for (const HistogramBin& bin : bins) most = std::max(most, bin.count);
+  std::printf("\nweighted sum, from … to\n");
+  for (const HistogramBin& bin : bins) {
+    const auto length = static_cast<std::size_t>(bin.count * kHistogramWidth / most);
+    std::printf("%9.4f %9.4f %8lld %s\n", bin.from, bin.to, static_cast<long long>(bin.count),
+                std::string(length, '#').c_str());
+  }
+}
+
+}  // namespace
+
+int run_score(int argc, char** argv) {
+  ScoreConfig config;
+  const ResolvedOptions options = resolve(argc, argv, config,
+                                          {.name = "score",
+                                           .summary = "reward the completions of a JSONL file",
+                                           .positional = "dataset_name"});
+  if (!options.help.empty()) {
+    std::cout << options.help << "\nrewards:\n";
+    for (const RewardEntry& entry : reward_entries()) {
+      std::cout << "  " << entry.name << ": " << entry.description << "\n";
+    }
+    return kExitDone;
+  }
+  const WeightedRewards rewards = make_rewards(config);
+  const std::vector<ScoreRow> rows = read_rows(config.dataset_name);
+  if (options.dry_run) {
+    std::cout << "would score " << rows.size() << " completions\n";
+    return kExitDone;
+  }
+  std::vector<RewardItem> items;
+  for (const ScoreRow& row : rows) items.push_back(row.item());
+  const ScoredItems scores = rewards.score(items);
+  if (config.json) {
+    print_json(config, rewards, scores);
+  } else {
+    print_table(config, rewards, scores);
+  }
+  return kExitDone;
+}
+
+}  // namespace zeroth
