@@ -157,7 +157,7 @@ SumsTask::SumsTask(SumsConfig config) {
   train_ = draw(Split::train, config.num_train, num_operands - first);
 }
 
-const std::vector<SumsProblem>& SumsTask::problems(Split split) const {
+const std::vector<SumsProblem>& SumsTask::problems(Split split) const& {
   switch (split) {
     case Split::train:
       return train_;

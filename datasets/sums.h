@@ -42,7 +42,8 @@ class SumsTask {
   /// Throws InputError where the numbers of this width do not suffice for the counts.
   explicit SumsTask(SumsConfig config);
 
-  const std::vector<SumsProblem>& problems(Split split) const;
+  const std::vector<SumsProblem>& problems(Split split) const&;
+  const std::vector<SumsProblem>& problems(Split split) const&& = delete;  // would dangle
 
  private:
   std::vector<SumsProblem> train_, calibration_, validation_, test_;

@@ -58,7 +58,8 @@ TEST_CASE("sums: no operand of one split occurs in another, no pair occurs twice
 
 TEST_CASE("sums: 600 test problems come from 60 reserved operands", "[datasets]") {
   std::set<std::uint64_t> operands;
-  for (const SumsProblem& sum : SumsTask({.seed = 4}).problems(Split::test)) {
+  const SumsTask task({.seed = 4});
+  for (const SumsProblem& sum : task.problems(Split::test)) {
     operands.insert({sum.a, sum.b});
   }
   CHECK(operands.size() == 60);
@@ -109,7 +110,8 @@ TEST_CASE("sums: careful traces by hand, with and without a last carry", "[datas
 }
 
 TEST_CASE("sums: careful traces without noise are always right", "[datasets]") {
-  for (const SumsProblem& sum : SumsTask({.seed = 3}).problems(Split::test)) {
+  const SumsTask task({.seed = 3});
+  for (const SumsProblem& sum : task.problems(Split::test)) {
     REQUIRE(answer_of(sums_trace(sum, kCareful, {.seed = 1})) == sum.a + sum.b);
   }
 }
