@@ -1,0 +1,52 @@
+// Finds the final answer in a completion.
+//
+// Goals: total (any bytes), linear in the length, and says which rule fired. Non-goal: judging the
+// answer (math_reward).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace zeroth {
+
+enum class AnswerRule {
+  tag,     // <answer>42</answer>: the last complete pair
+  boxed,   // \boxed{42} or \fbox{42}: the last one whose brace closes; braces nest, \{ and \} are
+           // text
+  hashes,  // #### 42: the line after the last ####
+  after,   // the line after the last occurrence of ExtractionConfig::prefix
+};
+
+struct ExtractionConfig {
+  /// Tried in this order; the first rule that finds a text wins.
+  std::vector<AnswerRule> order = {AnswerRule::tag, AnswerRule::boxed, AnswerRule::hashes};
+  std::string prefix;  // of AnswerRule::after, e.g. "A:"; not empty where that rule is used
+};
+
+/// Reads "tag,boxed,hashes,after=A:" (after= comes last and takes the rest of the text). Throws
+/// InputError naming the nearest rule for an unknown name, and for a rule given twice or none at
+/// all.
+ExtractionConfig parse_extraction(std::string_view text);
+
+struct Extraction {
+  std::string_view text;  // a part of the completion, without surrounding white space, not empty
+  AnswerRule rule;
+};
+
+/// The answer by the first rule that applies. Where `tag`, `hashes` or `after` fires and `boxed` is
+/// among the rules, a box inside the text found narrows it to the box's content; the rule reported
+/// is still the one that fired.
+std::optional<Extraction> extract_answer(std::string_view completion,
+                                         const ExtractionConfig& config);
+
+/// The content of the last box, as it stands between its braces; nothing when no box closes.
+std::optional<std::string_view> last_boxed(std::string_view text);
+
+/// `text` without ASCII white space at its ends.
+std::string_view trimmed(std::string_view text);
+
+std::string_view answer_rule_name(AnswerRule rule);
+
+}  // namespace zeroth

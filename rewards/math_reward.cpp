@@ -1,0 +1,105 @@
+#include "rewards/math_reward.h"
+
+#include <array>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "rewards/exact_number.h"
+
+namespace zeroth {
+namespace {
+
+struct Replacement {
+  std::string_view from;
+  std::string_view to;
+  bool is_command;  // letters follow the backslash: only a whole command matches (\left, not
+                    // \leftarrow)
+};
+
+constexpr std::array<Replacement, 9> kReplacements = {{{"\\left", "", true},
+                                                       {"\\right", "", true},
+                                                       {"\\dfrac", "\\frac", true},
+                                                       {"\\tfrac", "\\frac", true},
+                                                       {"\\!", "", false},
+                                                       {"\\,", "", false},
+                                                       {"\\;", "", false},
+                                                       {"\\:", "", false},
+                                                       {"\\ ", "", false}}};
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+const Replacement* replacement_at(std::string_view rest) {
+  for (const Replacement& candidate : kReplacements) {
+    if (!rest.starts_with(candidate.from)) continue;
+    const bool longer_command = candidate.is_command && rest.size() > candidate.from.size() &&
+                                is_letter(rest[candidate.from.size()]);
+    if (!longer_command) return &candidate;
+  }
+  return nullptr;
+}
+
+std::string_view without_frame(std::string_view text) {
+  text = trimmed(text);
+  if (text.ends_with('.')) text = trimmed(text.substr(0, text.size() - 1));
+  if (text.size() >= 2 && text.front() == '$' && text.back() == '$') {
+    text = text.substr(1, text.size() - 2);
+  }
+  return trimmed(text);
+}
+
+class AccuracyReward final : public Reward {
+ public:
+  explicit AccuracyReward(AccuracyRewardConfig config) : config_(std::move(config)) {}
+
+  std::string_view name() const override { return "accuracy"; }
+
+  std::vector<double> score(std::span<const RewardItem> items) const override {
+    std::vector<double> scores;
+    scores.reserve(items.size());
+    for (const RewardItem& item : items) {
+      const std::optional<Extraction> answer = extract_answer(item.completion, config_.extraction);
+      const std::string_view reference = last_boxed(item.reference).value_or(item.reference);
+      scores.push_back(answer && answers_equal(answer->text, reference) ? 1.0 : 0.0);
+    }
+    return scores;
+  }
+
+ private:
+  AccuracyRewardConfig config_;
+};
+
+}  // namespace
+
+std::string normalized_answer(std::string_view text) {
+  text = without_frame(text);
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    if (const Replacement* replacement = replacement_at(text)) {
+      result += replacement->to;
+      text.remove_prefix(replacement->from.size());
+      continue;
+    }
+    const bool is_space = trimmed(text.substr(0, 1)).empty();
+    if (!is_space) result.push_back(text.front());
+    text.remove_prefix(1);
+  }
+  return result;
+}
+
+bool answers_equal(std::string_view answer, std::string_view reference) {
+  const std::optional<ExactNumber> answer_number = parse_exact_number(answer);
+  const std::optional<ExactNumber> reference_number = parse_exact_number(reference);
+  if (answer_number && reference_number) return *answer_number == *reference_number;
+  const std::string normalized = normalized_answer(answer);
+  return !normalized.empty() && normalized == normalized_answer(reference);
+}
+
+std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config) {
+  return std::make_unique<AccuracyReward>(std::move(config));
+}
+
+}  // namespace zeroth

@@ -1,0 +1,32 @@
+// Is the final answer right? The last answer of the completion against the problem's reference.
+//
+// Goal: exact for numbers, literal for the rest. Non-goal: symbolic equality ("x+1" and "1+x"
+// differ here).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "rewards/answer_extraction.h"
+#include "rewards/reward.h"
+
+namespace zeroth {
+
+struct AccuracyRewardConfig {
+  ExtractionConfig extraction;
+};
+
+/// 1 when the answer extracted from the completion equals the reference (answers_equal), else 0. A
+/// reference that holds a box counts as its content.
+std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config = {});
+
+/// Equal as exact numbers where both are numbers, else equal as normalized_answer texts that are
+/// not empty.
+bool answers_equal(std::string_view answer, std::string_view reference);
+
+/// `text` without white space, \left, \right, the LaTeX spaces \! \, \; \: "\ ", surrounding $…$
+/// and a final full stop; \dfrac and \tfrac become \frac.
+std::string normalized_answer(std::string_view text);
+
+}  // namespace zeroth

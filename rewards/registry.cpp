@@ -1,0 +1,51 @@
+#include "rewards/registry.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "rewards/format_reward.h"
+#include "rewards/math_reward.h"
+#include "system/error.h"
+#include "system/nearest_name.h"
+
+namespace zeroth {
+namespace {
+
+constexpr std::array<RewardEntry, 4> kEntries = {{
+    {"accuracy", "1 when the final answer equals the reference, else 0",
+     [](const RewardOptions& options) {
+       return make_accuracy_reward({.extraction = options.extraction});
+     }},
+    {"accuracy_in_format", "1 when both accuracy and format are 1, else 0",
+     [](const RewardOptions& options) {
+       return make_accuracy_in_format_reward({.extraction = options.extraction});
+     }},
+    {"format",
+     "1 when the completion is <think>…</think><answer>…</answer> and nothing else, else 0",
+     [](const RewardOptions&) { return make_format_reward(); }},
+    {"format_parts", "0.25 for each of the four tags that occurs once and in order",
+     [](const RewardOptions&) { return make_graded_format_reward(); }},
+}};
+
+}  // namespace
+
+std::span<const RewardEntry> reward_entries() {
+  return kEntries;
+}
+
+std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options) {
+  std::vector<std::string> names;
+  std::string list;
+  for (const RewardEntry& entry : kEntries) {
+    if (entry.name == name) return entry.make(options);
+    list += (names.empty() ? "" : ", ") + std::string(entry.name);
+    names.emplace_back(entry.name);
+  }
+  throw InputError({.source = "reward_funcs",
+                    .field = "",
+                    .expected = "one of " + list + "; nearest is " + nearest_name(name, names),
+                    .actual = std::string(name)});
+}
+
+}  // namespace zeroth

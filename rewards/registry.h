@@ -1,0 +1,30 @@
+// The rewards a run can name. A new reward is one class, one factory and one row in registry.cpp.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "rewards/answer_extraction.h"
+#include "rewards/reward.h"
+
+namespace zeroth {
+
+/// What the rewards of one run share.
+struct RewardOptions {
+  ExtractionConfig extraction;  // of the rewards that look at the answer
+};
+
+struct RewardEntry {
+  std::string_view name;         // as written in reward_funcs
+  std::string_view description;  // one line, for --help
+  std::unique_ptr<Reward> (*make)(const RewardOptions& options);
+};
+
+/// Every reward, by name in alphabetical order.
+std::span<const RewardEntry> reward_entries();
+
+/// Throws InputError with the nearest name and the list for an unknown name.
+std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options = {});
+
+}  // namespace zeroth

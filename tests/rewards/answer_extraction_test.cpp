@@ -1,0 +1,131 @@
+#include "rewards/answer_extraction.h"
+
+#include <catch2/catch.hpp>
+
+#include "datasets/random_stream.h"
+#include "system/error.h"
+
+namespace zeroth {
+namespace {
+
+using Catch::Matchers::Contains;
+
+std::string found(std::string_view completion, const char* rules = "tag,boxed,hashes") {
+  const auto extraction = extract_answer(completion, parse_extraction(rules));
+  if (!extraction) return "none";
+  return std::string(answer_rule_name(extraction->rule)) + ": " + std::string(extraction->text);
+}
+
+TEST_CASE("answer_extraction: each rule by hand", "[rewards]") {
+  CHECK(found("<think>x</think> <answer> 42 </answer>") == "tag: 42");
+  CHECK(found("so \\boxed{42}.") == "boxed: 42");
+  CHECK(found("so \\fbox {42}.") == "boxed: 42");
+  CHECK(found("work\n#### 42\nmore") == "hashes: 42");
+  CHECK(found("work\nA: 42\nmore", "after=A:") == "after: 42");
+  CHECK(found("the answer is 42") == "none");
+  CHECK(found("") == "none");
+}
+
+TEST_CASE("answer_extraction: the order decides, a rule that finds nothing passes on",
+          "[rewards]") {
+  const char* both = "\\boxed{1} <answer>2</answer>";
+  CHECK(found(both) == "tag: 2");
+  CHECK(found(both, "boxed,tag") == "boxed: 1");
+  CHECK(found("<answer>  </answer> \\boxed{3}") == "boxed: 3");
+  CHECK(found("\\boxed{} #### 4") == "hashes: 4");
+  CHECK(found("\\boxed{5}", "tag,hashes") == "none");
+}
+
+TEST_CASE("answer_extraction: the last complete pair of tags", "[rewards]") {
+  CHECK(found("<answer>1</answer><answer>2</answer>") == "tag: 2");
+  CHECK(found("<answer>1</answer> then <answer>2") == "tag: 1");
+  CHECK(found("<answer>1 <answer>2</answer>") == "tag: 2");
+  CHECK(found("</answer>1<answer>") == "none");
+}
+
+TEST_CASE("answer_extraction: a box inside a tag is the answer unless boxes are not looked for",
+          "[rewards]") {
+  CHECK(found("<answer>It is $\\boxed{\\frac{1}{2}}$</answer>") == "tag: \\frac{1}{2}");
+  CHECK(found("<answer>\\boxed{7}</answer>", "tag") == "tag: \\boxed{7}");
+}
+
+TEST_CASE("answer_extraction: boxes nest, the last one that closes counts", "[rewards]") {
+  CHECK(found("\\boxed{\\frac{1}{2}}") == "boxed: \\frac{1}{2}");
+  CHECK(found("\\boxed{1} and \\boxed{2}") == "boxed: 2");
+  CHECK(found("\\boxed{a \\boxed{b} c}") == "boxed: b");
+  CHECK(found("\\boxed{1} and \\boxed{2") == "boxed: 1");
+  CHECK(found("} } \\boxed{1} {{{") == "boxed: 1");
+  CHECK(found("\\boxed{\\left\\{1,2\\right.}") == "boxed: \\left\\{1,2\\right.");
+  CHECK(found("\\boxed{\\{1\\}}") == "boxed: \\{1\\}");
+  CHECK(found("\\\\boxed{4}") == "boxed: 4");
+  CHECK(found("\\boxed 4") == "none");
+  CHECK(found("\\boxed") == "none");
+  CHECK_FALSE(last_boxed("nothing").has_value());
+  CHECK(last_boxed("\\boxed{ x }") == " x ");
+}
+
+TEST_CASE("answer_extraction: the rules of a run as text", "[rewards]") {
+  const ExtractionConfig config = parse_extraction("boxed, tag ,after=The answer is, surely,");
+  CHECK(config.order == std::vector{AnswerRule::boxed, AnswerRule::tag, AnswerRule::after});
+  CHECK(config.prefix == "The answer is, surely,");
+  CHECK_THROWS_WITH(parse_extraction("tag,box"), Contains("nearest is boxed"));
+  CHECK_THROWS_AS(parse_extraction("tag,tag"), InputError);
+  CHECK_THROWS_AS(parse_extraction("after="), InputError);
+  CHECK_THROWS_AS(parse_extraction("after"), InputError);
+  CHECK_THROWS_AS(parse_extraction(""), InputError);
+}
+
+TEST_CASE("answer_extraction: hostile texts of a megabyte take linear time", "[rewards]") {
+  const auto repeated = [](std::string_view part) {
+    std::string text;
+    while (text.size() < (1u << 20)) text += part;
+    return text;
+  };
+  for (const char* part : {"\\boxed{", "{", "}", "\\", "<answer>", "</answer>", "####", "\\boxed ",
+                           "\\boxed{}", "\\boxed{{}", " "}) {
+    const std::string text = repeated(part);
+    const auto extraction = extract_answer(text, {});
+    if (extraction) CHECK(extraction->text.size() < text.size());
+  }
+  // A quadratic search would need 10^12 steps here.
+  CHECK(last_boxed(repeated("\\boxed{") + "7}") == "7");
+  CHECK(found(repeated("<answer>") + "7</answer>") == "tag: 7");
+}
+
+TEST_CASE("answer_extraction: mutated completions give a part of themselves or nothing",
+          "[rewards]") {
+  const std::string seed_text =
+      "<think>\\boxed{\\frac{1}{2}} \\{</think><answer>4</answer>\n#### 5";
+  int fired[4] = {}, none = 0;
+  for (std::uint64_t round = 0; round < 20000; ++round) {
+    RandomStream random({.seed = 2, .index = round});
+    std::string text = seed_text;
+    for (std::uint64_t edits = random.next_below(12); edits > 0 && !text.empty(); --edits) {
+      const std::size_t at = random.next_below(text.size());
+      if (random.next_below(3) == 0) {
+        text.erase(at, random.next_below(12));
+      } else if (random.next_below(2) == 0) {
+        text[at] = static_cast<char>(random.next_below(256));
+      } else {
+        text.insert(at, text.substr(random.next_below(text.size()), random.next_below(12)));
+      }
+    }
+    const auto extraction = extract_answer(text, {});
+    if (!extraction) {
+      ++none;
+      continue;
+    }
+    ++fired[static_cast<int>(extraction->rule)];
+    REQUIRE(extraction->text.data() >= text.data());
+    REQUIRE(extraction->text.data() + extraction->text.size() <= text.data() + text.size());
+    REQUIRE(!extraction->text.empty());
+    REQUIRE(trimmed(extraction->text) == extraction->text);
+  }
+  CHECK(fired[0] > 100);
+  CHECK(fired[1] > 100);
+  CHECK(fired[2] > 100);
+  CHECK(none > 10);
+}
+
+}  // namespace
+}  // namespace zeroth

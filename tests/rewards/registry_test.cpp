@@ -1,0 +1,55 @@
+#include "rewards/registry.h"
+
+#include <catch2/catch.hpp>
+
+#include "system/error.h"
+
+namespace zeroth {
+namespace {
+
+using Catch::Matchers::Contains;
+
+TEST_CASE("registry: every row makes the reward it names", "[rewards]") {
+  std::string_view previous;
+  for (const RewardEntry& entry : reward_entries()) {
+    CHECK(make_reward(entry.name)->name() == entry.name);
+    CHECK_FALSE(entry.description.empty());
+    CHECK(previous < entry.name);
+    previous = entry.name;
+  }
+}
+
+TEST_CASE("registry: each reward scores one completion as its row says", "[rewards]") {
+  // {accuracy, accuracy_in_format, format, format_parts}
+  const std::pair<const char*, std::vector<double>> rows[] = {
+      {"<think>a</think><answer>42</answer>", {1, 1, 1, 1}},
+      {"<think>a</think><answer>41</answer>", {0, 0, 1, 1}},
+      {"<think>a</think>\\boxed{42}", {1, 0, 0, 0.5}},
+      {"", {0, 0, 0, 0}},
+  };
+  for (const auto& [completion, expected] : rows) {
+    const RewardItem item{.completion = completion, .reference = "42"};
+    std::vector<double> scores;
+    for (const RewardEntry& entry : reward_entries()) {
+      scores.push_back(make_reward(entry.name)->score({&item, 1}).at(0));
+    }
+    CHECK(scores == expected);
+  }
+}
+
+TEST_CASE("registry: the options reach the rewards that look at the answer", "[rewards]") {
+  const RewardItem item{.completion = "A: 42", .reference = "42"};
+  const RewardOptions options{.extraction = parse_extraction("after=A:")};
+  CHECK(make_reward("accuracy", options)->score({&item, 1}).at(0) == 1.0);
+  CHECK(make_reward("accuracy")->score({&item, 1}).at(0) == 0.0);
+}
+
+TEST_CASE("registry: an unknown name gives the nearest and the list", "[rewards]") {
+  CHECK_THROWS_AS(make_reward("acuracy"), InputError);
+  CHECK_THROWS_WITH(make_reward("acuracy"),
+                    Contains("accuracy, accuracy_in_format, format, format_parts") &&
+                        Contains("nearest is accuracy,"));
+}
+
+}  // namespace
+}  // namespace zeroth
