@@ -30,7 +30,7 @@ TEST_CASE("nearest_name: letter case is ignored and a tie goes to the first", "[
 TEST_CASE("nearest_name: no candidates, empty names and very long names", "[system]") {
   CHECK(nearest_name("beta", {}) == "");
   CHECK(nearest_name("", kNames) == "beta");
-  CHECK(nearest_name(std::string(1 << 20, 'b'), kNames) == "num_generations");
+  CHECK(nearest_name(std::string(1 << 20, 'b'), kNames) == "beta");
 }
 
 }  // namespace
