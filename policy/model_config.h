@@ -1,5 +1,5 @@
-// What a model is, as plain data. A family (policy/families/*) reads it from config.json and writes it
-// back; one decoder graph (decoder.h) walks it.
+// What a model is, as plain data. A family (policy/families/*) reads it from config.json and writes
+// it back; one decoder graph (decoder.h) walks it.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@ namespace zeroth {
 
 /// Rotary position embedding: the angle of pair i at position p is p * inv_freq[i].
 struct RopeConfig {
-  std::int64_t dim = 0;               // rotated width of a head; even
-  std::vector<double> inv_freq;       // [dim / 2], yarn and llama3 scaling already applied
-  double attention_factor = 1.0;      // multiplies cos and sin (yarn's mscale ratio)
-  bool interleaved = false;           // pairs (0,1),(2,3)… as DeepSeek-V3; else (i, i + dim/2)
+  std::int64_t dim = 0;           // rotated width of a head; even
+  std::vector<double> inv_freq;   // [dim / 2], yarn and llama3 scaling already applied
+  double attention_factor = 1.0;  // multiplies cos and sin (yarn's mscale ratio)
+  bool interleaved = false;       // pairs (0,1),(2,3)… as DeepSeek-V3; else (i, i + dim/2)
 };
 
 enum class AttentionKind { gqa, mla };
@@ -32,8 +32,9 @@ struct AttentionConfig {
   std::int64_t qk_nope_head_dim = 0;
   std::int64_t qk_rope_head_dim = 0;
   std::int64_t v_head_dim = 0;
-  double lora_norm_eps = 1e-6;    // mla: eps of q_a_layernorm and kv_a_layernorm (transformers' default)
-  double softmax_scale = 0.0;     // multiplies q·k, yarn's mscale² included
+  double lora_norm_eps =
+      1e-6;  // mla: eps of q_a_layernorm and kv_a_layernorm (transformers' default)
+  double softmax_scale = 0.0;  // multiplies q·k, yarn's mscale² included
   RopeConfig rope;
 };
 
@@ -42,12 +43,13 @@ enum class RouterScoring { sigmoid, softmax };
 
 struct FfnConfig {
   FfnKind kind = FfnKind::dense;
-  std::int64_t intermediate_size = 0;      // dense: hidden width; moe: width of one routed expert
-  std::int64_t num_experts = 0;            // E
-  std::int64_t num_experts_per_tok = 0;    // K
-  std::int64_t num_shared_experts = 0;     // one shared expert of num_shared_experts * intermediate_size
-  std::int64_t n_group = 1;                // experts are cut into n_group groups, of which
-  std::int64_t topk_group = 1;             // the topk_group best may be chosen from
+  std::int64_t intermediate_size = 0;    // dense: hidden width; moe: width of one routed expert
+  std::int64_t num_experts = 0;          // E
+  std::int64_t num_experts_per_tok = 0;  // K
+  std::int64_t num_shared_experts =
+      0;                        // one shared expert of num_shared_experts * intermediate_size
+  std::int64_t n_group = 1;     // experts are cut into n_group groups, of which
+  std::int64_t topk_group = 1;  // the topk_group best may be chosen from
   RouterScoring scoring = RouterScoring::sigmoid;
   bool norm_topk_prob = true;
   double routed_scaling_factor = 1.0;
@@ -59,21 +61,21 @@ struct LayerConfig {
 };
 
 struct ModelConfig {
-  std::string model_type;                 // "deepseek_v3", "qwen2"
-  std::int64_t vocab_size = 0;            // V
-  std::int64_t hidden_size = 0;           // D
+  std::string model_type;        // "deepseek_v3", "qwen2"
+  std::int64_t vocab_size = 0;   // V
+  std::int64_t hidden_size = 0;  // D
   double rms_norm_eps = 1e-6;
   bool tie_word_embeddings = false;
   std::int64_t max_position_embeddings = 0;
-  std::int64_t bos_token_id = -1;         // -1: none
+  std::int64_t bos_token_id = -1;  // -1: none
   std::vector<std::int64_t> eos_token_ids;
   double initializer_range = 0.02;
   std::vector<LayerConfig> layers;
-  std::string hf_json;                    // the config.json it was read from, kept to be written back
+  std::string hf_json;  // the config.json it was read from, kept to be written back
 };
 
-/// Reads `file` (a config.json). Throws InputError naming the key for a missing, mistyped or inconsistent
-/// value and for an unknown model_type (naming those that are known).
+/// Reads `file` (a config.json). Throws InputError naming the key for a missing, mistyped or
+/// inconsistent value and for an unknown model_type (naming those that are known).
 ModelConfig read_model_config(const std::filesystem::path& file);
 
 /// The same from text; `source` names it in errors.
@@ -85,8 +87,9 @@ struct TensorSpec {
   std::vector<std::int64_t> shape;
 };
 
-/// Every tensor the configuration calls for, in the order of the forward pass, under the family's Hugging
-/// Face names (embed_tokens, layers.N.…, norm, lm_head unless tied). `e_score_correction_bias` included.
+/// Every tensor the configuration calls for, in the order of the forward pass, under the family's
+/// Hugging Face names (embed_tokens, layers.N.…, norm, lm_head unless tied).
+/// `e_score_correction_bias` included.
 std::vector<TensorSpec> model_tensors(const ModelConfig& config);
 
 }  // namespace zeroth

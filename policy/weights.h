@@ -1,5 +1,5 @@
-// The parameters of a policy: one flat fp32 array, every tensor a named span of it. Gradients and optimizer
-// moments are flat arrays of the same layout, so that an optimizer is one loop.
+// The parameters of a policy: one flat fp32 array, every tensor a named span of it. Gradients and
+// optimizer moments are flat arrays of the same layout, so that an optimizer is one loop.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,10 @@ class Weights {
   std::span<float> operator[](std::string_view name);
   std::span<const float> operator[](std::string_view name) const;
 
-  std::int64_t num_parameters() const;         // trainable elements, padding excluded
-  std::int64_t num_active_parameters() const { return num_active_; }  // a token's share: K of E routed experts
+  std::int64_t num_parameters() const;  // trainable elements, padding excluded
+  std::int64_t num_active_parameters() const {
+    return num_active_;
+  }  // a token's share: K of E routed experts
 
  private:
   std::vector<WeightTensor> tensors_;
@@ -47,12 +49,14 @@ class Weights {
   std::int64_t num_active_ = 0;
 };
 
-/// Normal(0, initializer_range) for matrices, drawn by Philox keyed (seed, tensor index, element); ones for norms,
-/// zeros for biases; projections back into the residual stream (o_proj, down_proj) are divided by sqrt(2 * layers).
+/// Normal(0, initializer_range) for matrices, drawn by Philox keyed (seed, tensor index, element);
+/// ones for norms, zeros for biases; projections back into the residual stream (o_proj, down_proj)
+/// are divided by sqrt(2 * layers).
 void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64_t seed);
 
-/// Reads model.safetensors or model.safetensors.index.json from `directory`. Every tensor of model_tensors(config) must
-/// be there with its shape (fp32, bf16 or fp16), else InputError naming file, tensor, expected and actual shape.
+/// Reads model.safetensors or model.safetensors.index.json from `directory`. Every tensor of
+/// model_tensors(config) must be there with its shape (fp32, bf16 or fp16), else InputError naming
+/// file, tensor, expected and actual shape.
 Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config);
 
 /// Writes `directory`/model.safetensors in fp32 or, with bf16, rounded to nearest even.

@@ -1,0 +1,45 @@
+// What the readers of config.json share: bounded sizes, refusals, the fields every decoder has.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "policy/model_config.h"
+#include "system/json.h"
+
+namespace zeroth {
+
+/// Bounds that no known model reaches; a number beyond them is a damaged file, found before it
+/// becomes an allocation.
+inline constexpr std::int64_t kMaxWidth =
+    std::int64_t{1} << 24;  // vocabulary, hidden and FFN widths, positions / 2^7
+inline constexpr std::int64_t kMaxHeadWidth = 4096;
+inline constexpr std::int64_t kMaxLayers = 1024;
+inline constexpr std::int64_t kMaxExperts = 8192;
+
+/// An integer in [1, max].
+std::int64_t read_size(const JsonReader& json, std::string_view key, std::int64_t max = kMaxWidth);
+
+/// Throws unless the boolean `key` is absent or `supported`.
+void require_bool(const JsonReader& json, std::string_view key, bool supported);
+
+/// Throws unless the string `key` is absent or `supported`.
+void require_string(const JsonReader& json, std::string_view key, std::string_view supported);
+
+/// Throws when `key` is there and not null: it asks for something that is not computed here.
+void require_absent(const JsonReader& json, std::string_view key, const std::string& reason);
+
+/// Vocabulary, width, norms, embeddings, special tokens, positions; `layers` gets num_hidden_layers
+/// default entries.
+void read_common(const JsonReader& json, ModelConfig& config);
+
+/// A dense SwiGLU layer of the width in intermediate_size.
+FfnConfig read_dense_ffn(const JsonReader& json);
+
+/// Grouped-query attention without biases and norms: heads, head width, scale head_dim^-0.5,
+/// rotate-half rope. `default_head_dim` 0 stands for hidden_size / num_attention_heads.
+AttentionConfig read_gqa(const JsonReader& json, const ModelConfig& config,
+                         std::int64_t default_head_dim = 0);
+
+}  // namespace zeroth

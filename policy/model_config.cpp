@@ -1,0 +1,27 @@
+#include "policy/model_config.h"
+
+#include "policy/families/families.h"
+#include "system/file.h"
+#include "system/json.h"
+
+namespace zeroth {
+
+ModelConfig read_model_config(const std::filesystem::path& file) {
+  return parse_model_config(read_file(file), file.string());
+}
+
+ModelConfig parse_model_config(std::string_view json, const std::string& source) {
+  const JsonReader reader = JsonReader::parse(json, source);
+  const std::string model_type = reader.get_string("model_type");
+  for (const ModelFamily& family : model_families()) {
+    if (family.model_type != model_type) continue;
+    ModelConfig config;
+    config.model_type = model_type;
+    config.hf_json = json;
+    family.read(reader, config);
+    return config;
+  }
+  reader.fail("model_type", "one of " + known_model_types());
+}
+
+}  // namespace zeroth

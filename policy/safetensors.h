@@ -1,0 +1,101 @@
+// The safetensors format (github.com/huggingface/safetensors, "Format"): eight bytes of
+// little-endian header length, a JSON header of names, types, shapes and offsets, then the tensors'
+// bytes without gaps.
+//
+// Reading maps the file and checks all of the header before any tensor is shown. Writing gives what
+// Hugging Face's own writer gives: wide types first, then by name, the header padded to eight
+// bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "system/file.h"
+
+namespace zeroth {
+
+enum class TensorType { f64, i64, f32, i32, bf16, f16, i16, i8, u8, boolean, f8_e4m3, f8_e5m2 };
+
+/// The format's name: "F32", "BF16", …
+std::string_view tensor_type_name(TensorType type);
+std::int64_t tensor_type_bytes(TensorType type);
+
+/// One tensor of a file; `bytes` lives as long as what it was read from or is to be written from.
+struct TensorBytes {
+  std::string name;
+  TensorType type = TensorType::f32;
+  std::vector<std::int64_t> shape;   // row-major
+  std::span<const std::byte> bytes;  // little-endian, product of shape times the type's bytes
+};
+
+/// Product of the shape.
+std::int64_t num_elements(const TensorBytes& tensor);
+
+/// Copies a F32, BF16 or F16 tensor to `out`, of its number of elements; exact. `source` names the
+/// file in the InputError for another type.
+void copy_to_float(const TensorBytes& tensor, std::span<float> out, const std::string& source);
+
+/// The same for I64, I32, I16, I8 and U8.
+void copy_to_int64(const TensorBytes& tensor, std::span<std::int64_t> out,
+                   const std::string& source);
+
+/// A safetensors file, mapped.
+class SafetensorsFile {
+ public:
+  /// InputError for a file that cannot be read, a header that is too long, is not JSON or has a
+  /// type that is not known, and for offsets that leave the file, overlap, leave gaps or do not fit
+  /// type and shape.
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  const std::vector<TensorBytes>& tensors() const { return tensors_; }  // in order of offset
+  /// nullptr when there is none of that name.
+  const TensorBytes* find(std::string_view name) const;
+  /// InputError when there is none of that name.
+  const TensorBytes& tensor(std::string_view name) const;
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::string& source() const { return source_; }
+
+ private:
+  std::string source_;
+  MappedFile file_;
+  std::vector<TensorBytes> tensors_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// The tensors of a checkpoint directory: model.safetensors, or the shards that
+/// model.safetensors.index.json names.
+class SafetensorsCheckpoint {
+ public:
+  /// InputError as SafetensorsFile, and for an index that names a tensor its shard does not hold.
+  explicit SafetensorsCheckpoint(const std::filesystem::path& directory);
+
+  struct Found {
+    const TensorBytes* tensor;  // nullptr when there is none of that name
+    const std::string* source;  // the file that holds it, or where it was looked for
+  };
+  Found find(std::string_view name) const;
+  std::vector<std::string> names() const;  // sorted
+
+ private:
+  std::string source_;
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, std::size_t, std::less<>> file_of_;  // tensor name -> index in files_
+};
+
+/// Writes `tensors` to `path` atomically. std::invalid_argument for two of one name, for the name
+/// "__metadata__" and for bytes that do not fit type and shape.
+void write_safetensors(const std::filesystem::path& path, std::vector<TensorBytes> tensors,
+                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+/// The nearest bf16, ties to even; NaN stays NaN.
+std::uint16_t bf16_from_float(float value);
+
+}  // namespace zeroth

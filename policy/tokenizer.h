@@ -1,0 +1,98 @@
+// Byte-level BPE tokenizers in Hugging Face's tokenizer.json, read and written, with the ids of
+// `tokenizers`.
+//
+// Goals: what Zeroth makes itself (one token a byte and a few words of its own) and any file of the
+// same shape with merges. Non-goals: normalizers, regular-expression pre-tokenizers,
+// post-processors that add tokens; a file that asks for one is refused by name rather than
+// tokenized differently.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace zeroth {
+
+struct ByteLevelOptions {
+  std::optional<std::string>
+      alphabet;                     // the bytes that have a token; nothing: all 256, and id = byte
+  std::string pad_token = "<pad>";  // special: left out by decode(skip_special)
+  std::string bos_token = "<bos>";
+  std::string eos_token = "<eos>";
+  std::vector<std::string> added_tokens = {"<think>", "</think>", "<answer>", "</answer>"};
+};
+
+/// Immutable; safe to use from several threads.
+class Tokenizer {
+ public:
+  /// Reads `path`, a tokenizer.json or the directory that holds it; tokenizer_config.json beside it
+  /// names bos, eos and pad. InputError naming the key for what is missing, inconsistent or not
+  /// supported.
+  static Tokenizer load(const std::filesystem::path& path);
+
+  /// The same from text; `config` is the text of tokenizer_config.json or empty.
+  static Tokenizer parse(std::string_view json, std::string_view config, const std::string& source);
+
+  /// A tokenizer without merges: bytes in ascending order, then pad, bos, eos, then the added
+  /// tokens. std::invalid_argument for tokens that are empty, equal, or would not decode to
+  /// themselves.
+  static Tokenizer byte_level(const ByteLevelOptions& options);
+
+  /// Added tokens first (leftmost, then longest), merges between them. Adds no bos or eos.
+  /// InputError naming byte and position for a byte that has no token.
+  std::vector<std::int32_t> encode(std::string_view text) const;
+
+  /// Text of `ids`: always UTF-8, with U+FFFD for bytes that are not. An id without a token gives
+  /// nothing, so a vocabulary padded in the model decodes. With `skip_special` special tokens give
+  /// nothing; <think> and its like are not special.
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
+
+  std::int64_t vocab_size() const { return static_cast<std::int64_t>(tokens_.size()); }
+  /// Id of a token as tokenizer.json spells it ("<think>", "a", "Ġ" for a space).
+  std::optional<std::int32_t> token_id(std::string_view token) const;
+  std::optional<std::int32_t> pad_id() const { return pad_id_; }
+  std::optional<std::int32_t> bos_id() const { return bos_id_; }
+  std::optional<std::int32_t> eos_id() const { return eos_id_; }
+
+  /// Writes tokenizer.json and tokenizer_config.json, as they were read.
+  void save(const std::filesystem::path& directory) const;
+
+ private:
+  friend class TokenizerReader;
+  Tokenizer() = default;
+
+  struct Token {
+    std::string spelling;  // in tokenizer.json
+    std::string bytes;     // what it decodes to
+    bool added = false, special = false;
+  };
+  struct Merge {
+    std::int32_t rank, result;
+  };
+  /// Added tokens by first byte, longest first. `tokenizers` matches those with "normalized": false
+  /// in the whole text and those with true in what lies between them.
+  using AddedIndex = std::array<std::vector<std::int32_t>, 256>;
+
+  void encode_outside(const AddedIndex& index, std::string_view text, std::size_t offset,
+                      std::vector<std::int32_t>& out) const;
+  void encode_bytes(std::string_view text, std::size_t offset,
+                    std::vector<std::int32_t>& out) const;
+  void apply_merges(std::vector<std::int32_t>& ids) const;
+
+  std::vector<Token> tokens_;  // by id
+  std::unordered_map<std::string, std::int32_t> ids_;
+  std::array<std::int32_t, 256> byte_ids_{};  // -1: none
+  AddedIndex added_first_, added_second_;
+  std::unordered_map<std::uint64_t, Merge> merges_;  // (left id, right id) in one key
+  std::optional<std::int32_t> pad_id_, bos_id_, eos_id_;
+  std::string json_, config_json_;  // the two files
+};
+
+}  // namespace zeroth
