@@ -1,17 +1,19 @@
 """GRPO in plain PyTorch: the peer of `zeroth bench quickstart`.
 
-Goal: what a careful PyTorch user writes for a tiny MLA and mixture-of-experts policy on a CPU, on the same
-checkpoint, batch and threads as Zeroth. It keeps bucketed shapes, absorbed decode and the allocator's
-settings, without which PyTorch would be several times slower. Not a goal: a trainer; nothing is saved.
+Goal: what a careful PyTorch user writes for a tiny MLA and mixture-of-experts policy on a CPU, on
+the same checkpoint, batch and threads as Zeroth. It keeps bucketed shapes, absorbed decode and the
+allocator's settings, so that a ratio to it is not won against an untuned peer. Not a goal: a
+trainer; nothing is saved.
 
-A step samples `num_generations` completions of `num_prompts` prompts and makes one on-policy update: reward
-minus the group's mean (Shao et al. 2024, arXiv:2402.03300, without the division by the standard deviation),
-clipped ratio, normaliser constant in the batch (Liu et al. 2025, arXiv:2503.20783), AdamW.
+A step samples `num_generations` completions of `num_prompts` prompts and makes one on-policy
+update: reward minus the group's mean (Shao et al. 2024, arXiv:2402.03300, without the division by
+the standard deviation), clipped ratio, normaliser constant in the batch (Liu et al. 2025,
+arXiv:2503.20783), AdamW.
 
-Prints a JSON line a step: {"step", "sample_tokens", "sample_seconds", "learn_tokens", "learn_seconds",
-"prompt_tokens", "mean_reward"}. sample_tokens are completion tokens, end tokens included; learn_tokens are prompt and
-completion tokens, prompts counted once a sequence; prompt_tokens are those of learn_tokens that are prompt.
-The last line holds medians over the steps after the warm-up, in tokens a second.
+Prints a JSON line a step: {"step", "sample_tokens", "sample_seconds", "learn_tokens",
+"learn_seconds", "prompt_tokens", "mean_reward"}. sample_tokens are completion tokens, end tokens
+included; learn_tokens are prompt and completion tokens, the prompt counted once a sequence;
+prompt_tokens is the prompt's share. The last line holds medians over the steps after the warm-up, in tokens a second.
 """
 
 import argparse
@@ -39,7 +41,8 @@ LENGTH_BUCKET = 16  # padded lengths are multiples of this, so that oneDNN meets
 COMPLETION_FORMAT = re.compile(r"<think>(.*)</think><answer>(.*)</answer>", re.DOTALL)
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
-# glibc returns large blocks to the system at each free and faults them in again; oneDNN forgets its kernels.
+# glibc returns large blocks to the system at each free and faults them in again; oneDNN forgets its
+# kernels.
 PROCESS_SETTINGS = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "30000000000",
@@ -50,7 +53,7 @@ PROCESS_SETTINGS = {
 
 @dataclass
 class MicroBatch:
-    """M sequences, padded; T tokens of input, of which positions from `first` on predict completions."""
+    """M padded sequences of T inputs; positions from `first` on predict completion tokens."""
 
     tokens: torch.Tensor  # [M, T+1]
     mask: torch.Tensor  # [M, T-first], 1 where a completion token is predicted
@@ -64,7 +67,7 @@ def round_up(count, multiple):
 
 
 def micro_batches(rollout: Rollout, advantages, size):
-    """Yields MicroBatch of `size` sequences of similar length; the last repeats a sequence with mask 0."""
+    """Yields MicroBatches of `size` sequences alike in length; the last is filled with mask 0."""
     order = rollout.lengths.argsort(stable=True)
     first = rollout.prompt_length - 1
     for begin in range(0, len(order), size):
@@ -118,7 +121,9 @@ class Trainer:
         self.dtype = getattr(torch, args.dtype)
         self.model = Model(args.checkpoint)
         self.tokenizer = Tokenizer.from_file(str(args.checkpoint / "tokenizer.json"))
-        self.problems = [json.loads(line) for line in args.prompts.read_text().splitlines() if line.strip()]
+        self.problems = [
+            json.loads(line) for line in args.prompts.read_text().splitlines() if line.strip()
+        ]
         if not self.problems:
             raise ValueError(f"{args.prompts}: no prompts")
         self.optimizer = torch.optim.AdamW(
@@ -137,13 +142,18 @@ class Trainer:
             prompts = torch.tensor([ids for ids, _ in same_length])
             limits = (self.args.num_generations, self.args.max_completion_length)
             rollouts.append(sample_groups(self.model, prompts, *limits, self.dtype))
-            answers.append([answer for _, answer in same_length for _ in range(self.args.num_generations)])
+            answers.append(
+                [answer for _, answer in same_length for _ in range(self.args.num_generations)]
+            )
         return rollouts, answers
 
     def rewards(self, rollout: Rollout, answers):
         """Returns rewards [N] of the completions' texts, end token removed."""
         eos = set(self.model.config.eos_ids)
-        ids = [[token for token in completion if token not in eos] for completion in rollout.completions()]
+        ids = [
+            [token for token in completion if token not in eos]
+            for completion in rollout.completions()
+        ]
         texts = self.tokenizer.decode_batch(ids, skip_special_tokens=False)
         return torch.tensor([reward(text, answer) for text, answer in zip(texts, answers)])
 
@@ -208,21 +218,43 @@ def run(args):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="directory with config.json, model.safetensors, tokenizer.json")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        required=True,
+        help="directory with config.json, model.safetensors, tokenizer.json",
+    )
     parser.add_argument("--prompts", type=Path, help='JSONL of {"prompt": text, "answer": text}')
     parser.add_argument("--steps", type=int, default=15, help="steps to run, warm-up included")
-    parser.add_argument("--warmup", type=int, default=2, help="first steps, left out of the medians")
+    parser.add_argument(
+        "--warmup", type=int, default=2, help="first steps, left out of the medians"
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of products and cache")
+    parser.add_argument(
+        "--dtype", choices=["float32", "bfloat16"], default="float32", help="of products and cache"
+    )
     parser.add_argument("--num_prompts", type=int, default=8)
     parser.add_argument("--num_generations", type=int, default=100, help="completions of a prompt")
     parser.add_argument("--max_completion_length", type=int, default=56)
-    parser.add_argument("--micro_batch_size", type=int, default=200, help="sequences of one forward and backward pass")
+    parser.add_argument(
+        "--micro_batch_size",
+        type=int,
+        default=200,
+        help="sequences of one forward and backward pass",
+    )
     parser.add_argument("--learning_rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--wait_for_line", action="store_true", help="read a line of stdin before each step, so that a bench can interleave")
-    parser.add_argument("--self-check", action="store_true", help="check the arithmetic in float32 and exit")
+    parser.add_argument(
+        "--wait_for_line",
+        action="store_true",
+        help="read a line of stdin before each step, so that a bench can interleave",
+    )
+    parser.add_argument(
+        "--self-check", action="store_true", help="check the arithmetic in float32 and exit"
+    )
     args = parser.parse_args()
     if args.prompts is None and not args.self_check:
         parser.error("--prompts is required")
@@ -230,7 +262,7 @@ def parse_arguments():
 
 
 def restart_with_process_settings(threads):
-    """Settings that a process reads only at its start: sets them and starts the same command again, once."""
+    """Starts the same command again, once, with settings that a process reads at its start."""
     wanted = {**PROCESS_SETTINGS, "OMP_NUM_THREADS": str(threads)}
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})

@@ -1,13 +1,14 @@
 """The DeepSeek-V3 decoder in plain PyTorch: multi-head latent attention and mixture of experts.
 
-Goal: the forward and backward pass of the peer that `zeroth bench quickstart` is measured against, as fast
-as PyTorch's own operators allow for a model of one million parameters. Not a goal: group-limited routing,
-YaRN, biases, tied embeddings; a checkpoint that needs one of them is refused.
+Goal: the forward and backward pass of the peer that `zeroth bench quickstart` is measured against,
+as fast as PyTorch's own operators allow for a model of one million parameters. Not a goal:
+group-limited routing, YaRN, biases, tied embeddings; a checkpoint that needs one of them is
+refused.
 
-Letters: N sequences, T tokens of a sequence, M = N*T rows, V vocabulary, D hidden size, H heads, Dn and Dr
-query widths without and with rope, Dv value width, R latent rank, E experts, K chosen, I expert width,
-C expert capacity. Weights are stored [in, out] in float32; products are computed in `dtype`, the residual
-stream in float32.
+Letters: N sequences, T tokens of a sequence, M = N*T rows, V vocabulary, D hidden size, H heads, Dn
+and Dr query widths without and with rope, Dv value width, R latent rank, E experts, K chosen, I
+expert width, C expert capacity. Weights are stored [in, out] in float32; products are computed in
+`dtype`, the residual stream in float32.
 """
 
 import json
@@ -88,7 +89,7 @@ def rope_tables(config: ModelConfig):
 
 
 def rope(x, cos, sin):
-    """Rotates the pairs (x0, x1), (x2, x3), ...; writes all first members, then all second members."""
+    """Rotates the pairs (x0, x1), (x2, x3), ...; writes first members, then second members."""
     even, odd = x[..., 0::2], x[..., 1::2]
     return torch.cat([even * cos - odd * sin, odd * cos + even * sin], -1)
 
@@ -99,7 +100,7 @@ def swiglu(gate_up):
 
 
 class Attention(nn.Module):
-    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1), keys and values expanded."""
+    """Multi-head latent attention with expanded keys and values (arXiv:2405.04434, section 2.1)."""
 
     def __init__(self, config: ModelConfig, read):
         super().__init__()
@@ -119,7 +120,9 @@ class Attention(nn.Module):
         """x [N, T, D] -> [N, T, H*(Dn+Dr)], before rope."""
         if self.config.q_lora_rank is None:
             return x @ self.q_proj.to(x.dtype)
-        latent = rms_norm(x @ self.q_a_proj.to(x.dtype), self.q_a_layernorm.to(x.dtype), LATENT_NORM_EPS)
+        latent = rms_norm(
+            x @ self.q_a_proj.to(x.dtype), self.q_a_layernorm.to(x.dtype), LATENT_NORM_EPS
+        )
         return latent @ self.q_b_proj.to(x.dtype)
 
     def forward(self, x, cos, sin, causal_mask):
@@ -127,12 +130,16 @@ class Attention(nn.Module):
         c, (n, t, _) = self.config, x.shape
         query = self.queries(x).view(n, t, c.num_attention_heads, -1)
         query_nope, query_rope = query.split([c.qk_nope_head_dim, c.qk_rope_head_dim], -1)
-        latent, key_rope = (x @ self.kv_a_proj.to(x.dtype)).split([c.kv_lora_rank, c.qk_rope_head_dim], -1)
+        latent, key_rope = (x @ self.kv_a_proj.to(x.dtype)).split(
+            [c.kv_lora_rank, c.qk_rope_head_dim], -1
+        )
         latent = rms_norm(latent, self.kv_a_layernorm.to(x.dtype), LATENT_NORM_EPS)
         key_value = (latent @ self.kv_b_proj.to(x.dtype)).view(n, t, c.num_attention_heads, -1)
         key_nope, value = key_value.split([c.qk_nope_head_dim, c.v_head_dim], -1)
         key_rope = rope(key_rope.unsqueeze(2), cos, sin).expand(-1, -1, c.num_attention_heads, -1)
-        query = torch.cat([query_nope, rope(query_rope, cos, sin)], -1).transpose(1, 2)  # [N, H, T, Dn+Dr]
+        query = torch.cat([query_nope, rope(query_rope, cos, sin)], -1).transpose(
+            1, 2
+        )  # [N, H, T, Dn+Dr]
         key = torch.cat([key_nope, key_rope], -1).transpose(1, 2)
         scores = (query * c.softmax_scale) @ key.transpose(-1, -2) + causal_mask  # [N, H, T, T]
         output = torch.softmax(scores, -1) @ value.transpose(1, 2)  # [N, H, T, Dv]
@@ -142,7 +149,9 @@ class Attention(nn.Module):
 class DenseMlp(nn.Module):
     def __init__(self, read):
         super().__init__()
-        self.gate_up = nn.Parameter(torch.cat([read("gate_proj.weight"), read("up_proj.weight")], 1).detach())
+        self.gate_up = nn.Parameter(
+            torch.cat([read("gate_proj.weight"), read("up_proj.weight")], 1).detach()
+        )
         self.down = read("down_proj.weight")
 
     def forward(self, x):
@@ -151,18 +160,27 @@ class DenseMlp(nn.Module):
 
 
 class ExpertMlp(nn.Module):
-    """Sigmoid router with a selection bias, routed experts and one shared expert (arXiv:2412.19437, 2.1.2)."""
+    """Sigmoid router with a selection bias, routed and shared experts (arXiv:2412.19437, 2.1.2)."""
 
     def __init__(self, config: ModelConfig, read):
         super().__init__()
         self.config = config
         self.router = read("gate.weight")  # [D, E]
         self.register_buffer("bias", read("gate.e_score_correction_bias").detach().float())  # [E]
-        self.register_buffer("load", torch.zeros(config.n_routed_experts))  # rows per expert, this step
+        self.register_buffer(
+            "load", torch.zeros(config.n_routed_experts)
+        )  # rows per expert, this step
         self.shared = DenseMlp(lambda name: read("shared_experts." + name))
-        experts = [DenseMlp(lambda name, e=e: read(f"experts.{e}.{name}")) for e in range(config.n_routed_experts)]
-        self.gate_up = nn.Parameter(torch.stack([expert.gate_up.detach() for expert in experts]))  # [E, D, 2*I]
-        self.down = nn.Parameter(torch.stack([expert.down.detach() for expert in experts]))  # [E, I, D]
+        experts = [
+            DenseMlp(lambda name, e=e: read(f"experts.{e}.{name}"))
+            for e in range(config.n_routed_experts)
+        ]
+        self.gate_up = nn.Parameter(
+            torch.stack([expert.gate_up.detach() for expert in experts])
+        )  # [E, D, 2*I]
+        self.down = nn.Parameter(
+            torch.stack([expert.down.detach() for expert in experts])
+        )  # [E, I, D]
 
     def route(self, x):
         """x [M, D] -> chosen experts [M, K] and their weights [M, K], float32."""
@@ -177,8 +195,9 @@ class ExpertMlp(nn.Module):
     def assign_slots(self, chosen):
         """Gives every (row, choice) a slot of its expert's block of C slots.
 
-        C is a multiple of 256 (of 32 for few rows): oneDNN compiles one kernel per shape, and ragged shapes
-        cost ten seconds a step. Returns the slot of each choice [M*K], the row of each slot [E*C], and C.
+        C is a multiple of 256 (of 32 for few rows): oneDNN compiles one kernel per shape, and
+        ragged shapes cost ten seconds a step. Returns the slot of each choice [M*K], the row of
+        each slot [E*C], and C.
         """
         flat, num_experts = chosen.reshape(-1), self.config.n_routed_experts
         counts = torch.bincount(flat, minlength=num_experts)
@@ -200,8 +219,12 @@ class ExpertMlp(nn.Module):
         chosen, weights = self.route(x)
         slot, row, capacity = self.assign_slots(chosen)
         gathered = x.index_select(0, row).view(-1, capacity, x.shape[1])  # [E, C, D]
-        output = torch.bmm(swiglu(torch.bmm(gathered, self.gate_up.to(x.dtype))), self.down.to(x.dtype))
-        picked = output.view(-1, x.shape[1]).index_select(0, slot).view(*chosen.shape, -1)  # [M, K, D]
+        output = torch.bmm(
+            swiglu(torch.bmm(gathered, self.gate_up.to(x.dtype))), self.down.to(x.dtype)
+        )
+        picked = (
+            output.view(-1, x.shape[1]).index_select(0, slot).view(*chosen.shape, -1)
+        )  # [M, K, D]
         return self.shared(x) + (picked * weights.to(x.dtype).unsqueeze(-1)).sum(1)
 
     @torch.no_grad()
@@ -242,7 +265,10 @@ class Model(nn.Module):
             return lambda name: nn.Parameter(tensors[prefix + name].float().t().contiguous())
 
         self.embedding = nn.Parameter(tensors["model.embed_tokens.weight"].float())  # [V, D]
-        layers = [Layer(self.config, i, reader(f"model.layers.{i}.")) for i in range(self.config.num_hidden_layers)]
+        layers = [
+            Layer(self.config, i, reader(f"model.layers.{i}."))
+            for i in range(self.config.num_hidden_layers)
+        ]
         self.layers = nn.ModuleList(layers)
         self.norm = reader("model.")("norm.weight")
         self.head = reader("")("lm_head.weight")  # [D, V]

@@ -1,9 +1,10 @@
-"""Sampling of groups in plain PyTorch: absorbed decode over a latent cache, finished rows compacted.
+"""Samples groups in plain PyTorch: absorbed decode over a latent cache, finished rows compacted.
 
-The cache of a layer holds the normed latent and the rotated shared key of each position, [B, T, R+Dr], and
-nothing else. The up-projections of keys and values are multiplied into the query and the output projection
-once per policy version (arXiv:2405.04434, section 2.1.2), so that all heads attend to the latent itself.
-Letters as in plain_torch_model.py; B rows decoded at once, P prompt length, S completion length.
+The cache of a layer holds the normed latent and the rotated shared key of each position, [B, T,
+R+Dr], and nothing else. The up-projections of keys and values are multiplied into the query and the
+output projection once per policy version (arXiv:2405.04434, section 2.1.2), so that all heads
+attend to the latent itself. Letters as in plain_torch_model.py; B rows decoded at once, P prompt
+length, S completion length.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,16 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from plain_torch_model import LATENT_NORM_EPS, Attention, ExpertMlp, Layer, Model, rms_norm, rope, swiglu
+from plain_torch_model import (
+    LATENT_NORM_EPS,
+    Attention,
+    ExpertMlp,
+    Layer,
+    Model,
+    rms_norm,
+    rope,
+    swiglu,
+)
 
 ROW_BUCKET = 64  # row counts are multiples of this, so that oneDNN meets few shapes
 COMPACT_ABOVE = 0.15  # share of finished rows that is worth a copy of the cache
@@ -39,26 +49,36 @@ class DecodeAttention:
         query = attention.q_proj if c.q_lora_rank is None else attention.q_b_proj
         query = query.view(len(query), heads, -1) * c.softmax_scale
         absorbed = torch.einsum("dhn,rhn->dhr", query[..., :nope], key_up)  # [in, H, R]
-        absorbed = torch.cat([absorbed.flatten(1), query[..., nope:].flatten(1)], 1)  # [in, H*R + H*Dr]
+        absorbed = torch.cat(
+            [absorbed.flatten(1), query[..., nope:].flatten(1)], 1
+        )  # [in, H*R + H*Dr]
         self.query_latent_norm = self.query_b = None
         if c.q_lora_rank is not None:
-            self.query_latent_norm, self.query_b = attention.q_a_layernorm.to(dtype), absorbed.to(dtype)
+            self.query_latent_norm, self.query_b = (
+                attention.q_a_layernorm.to(dtype),
+                absorbed.to(dtype),
+            )
             absorbed = attention.q_a_proj
         self.query_width = absorbed.shape[1]
         self.query_latent = torch.cat([absorbed, attention.kv_a_proj], 1).to(dtype).contiguous()
         self.latent_norm = attention.kv_a_layernorm.to(dtype)
         output = attention.o_proj.view(heads, c.v_head_dim, -1)
-        self.output = torch.einsum("rhv,hvd->hrd", value_up, output).flatten(0, 1).to(dtype).contiguous()
+        self.output = (
+            torch.einsum("rhv,hvd->hrd", value_up, output).flatten(0, 1).to(dtype).contiguous()
+        )
 
     def step(self, x, position, cos, sin, cache):
-        """x [B, D] at one position -> [B, D]; writes the position's row of the cache [B, T, R+Dr]."""
+        """x [B, D] at one position -> [B, D]; writes that row of the cache [B, T, R+Dr]."""
         c, rank = self.config, self.config.kv_lora_rank
-        query, latent = (x @ self.query_latent).split([self.query_width, rank + c.qk_rope_head_dim], -1)
+        query, latent = (x @ self.query_latent).split(
+            [self.query_width, rank + c.qk_rope_head_dim], -1
+        )
         if self.query_b is not None:
             query = rms_norm(query, self.query_latent_norm, LATENT_NORM_EPS) @ self.query_b
-        query_nope, query_rope = query.split([c.num_attention_heads * rank, query.shape[1] - c.num_attention_heads * rank], -1)
-        query_rope = rope(query_rope.view(len(x), c.num_attention_heads, -1), cos, sin)
-        query = torch.cat([query_nope.view(len(x), c.num_attention_heads, rank), query_rope], -1)  # [B, H, R+Dr]
+        heads = c.num_attention_heads
+        query_nope, query_rope = query.split([heads * rank, heads * c.qk_rope_head_dim], -1)
+        query_rope = rope(query_rope.view(len(x), heads, -1), cos, sin)
+        query = torch.cat([query_nope.view(len(x), heads, rank), query_rope], -1)  # [B, H, R+Dr]
         cache[:, position, :rank] = rms_norm(latent[:, :rank], self.latent_norm, LATENT_NORM_EPS)
         cache[:, position, rank:] = rope(latent[:, rank:], cos, sin)
         # One key head serves all query heads: the heads stand where the query positions usually do.
@@ -68,7 +88,10 @@ class DecodeAttention:
 
 
 class DecodeExperts:
-    """All experts for all rows as one product, unchosen ones weighted by zero: faster here than gathering."""
+    """All experts for all rows as two products, unchosen ones weighted by zero.
+
+    With eight small experts this needs no sorting, and shapes depend on the row count alone.
+    """
 
     def __init__(self, mlp: ExpertMlp, dtype):
         self.mlp = mlp
@@ -76,7 +99,9 @@ class DecodeExperts:
         gate, up = gate_up.transpose(0, 1).chunk(2, -1)  # [D, E+1, I] each
         self.num_experts = gate.shape[1]
         self.gate_up = torch.cat([gate.flatten(1), up.flatten(1)], 1).to(dtype).contiguous()
-        self.down = torch.cat([mlp.down.flatten(0, 1), mlp.shared.down]).to(dtype).contiguous()  # [(E+1)*I, D]
+        self.down = (
+            torch.cat([mlp.down.flatten(0, 1), mlp.shared.down]).to(dtype).contiguous()
+        )  # [(E+1)*I, D]
 
     def step(self, x):
         """x [B, D] -> [B, D]."""
@@ -135,7 +160,7 @@ class Decoder:
         return (hidden.to(self.dtype) @ self.head).float()
 
     def prefill(self, prompts, group_size, max_completion_length):
-        """prompts [N, P] -> logits [N*G, V] after the prompt, and caches; each prompt is computed once."""
+        """prompts [N, P] -> logits [N*G, V] and caches; each prompt is computed once."""
         num_prompts, prompt_length = prompts.shape
         short = self.new_cache(num_prompts, prompt_length)
         for position in range(prompt_length):
@@ -147,14 +172,14 @@ class Decoder:
 
 
 def draw(logits):
-    """Samples a token a row at temperature 1 by the exponential race. Returns tokens [B] and log-probs [B]."""
+    """Draws a token a row at temperature 1, by an exponential race: tokens [B], log-probs [B]."""
     logprobs = torch.log_softmax(logits, -1)
     tokens = (logprobs - torch.empty_like(logprobs).exponential_().log_()).argmax(-1)
     return tokens, logprobs.gather(1, tokens[:, None])[:, 0]
 
 
 def rows_to_keep(done):
-    """Rows to go on with, done [B] bool: the living and enough finished ones to fill a bucket; None keeps all."""
+    """done [B] bool -> rows to go on with: the living, filled up to a bucket; None keeps all."""
     if len(done) <= ROW_BUCKET or done.float().mean() <= COMPACT_ABOVE:
         return None
     living = (~done).nonzero()[:, 0]
@@ -166,7 +191,7 @@ def rows_to_keep(done):
 
 @torch.no_grad()
 def sample_groups(model: Model, prompts, group_size, max_completion_length, dtype) -> Rollout:
-    """Samples group_size completions of each prompt; prompts [N, P]. Sequences of a group are neighbours."""
+    """Samples group_size completions of each prompt [N, P]; those of a prompt are neighbours."""
     decoder = Decoder(model, dtype)
     prompt_length = prompts.shape[1]
     logits, caches = decoder.prefill(prompts, group_size, max_completion_length)
@@ -190,7 +215,7 @@ def sample_groups(model: Model, prompts, group_size, max_completion_length, dtyp
 
 
 def as_rollout(prompts, tokens, logprobs, eos) -> Rollout:
-    """Cuts completions after their first end token; prompts [N, P], tokens and logprobs [N, S], eos [num ids]."""
+    """Cuts after the first end token; prompts [N, P], tokens and logprobs [N, S], eos [num ids]."""
     is_eos = torch.isin(tokens, eos)
     ended_before = is_eos.cumsum(1) - is_eos.long() > 0
     sequences = torch.cat([prompts, tokens.masked_fill(ended_before, 0)], 1)

@@ -1,7 +1,7 @@
 """Checks of the plain PyTorch peer, in float32: it must compute what it is timed for.
 
-The model against transformers, absorbed decode against the forward pass, and micro-batches against single
-sequences. A peer that fails one of them is not a peer.
+The model against transformers, absorbed decode against the forward pass, and micro-batches against
+single sequences. A peer that fails one of them is not a peer.
 """
 
 from pathlib import Path
@@ -19,7 +19,9 @@ RELATIVE_TOLERANCE = 1e-5
 
 def sampled_rollout(model: Model) -> Rollout:
     prompts = torch.randint(model.config.vocab_size, (3, 9))
-    return sample_groups(model, prompts, group_size=40, max_completion_length=24, dtype=torch.float32)
+    return sample_groups(
+        model, prompts, group_size=40, max_completion_length=24, dtype=torch.float32
+    )
 
 
 @torch.no_grad()
@@ -52,7 +54,7 @@ def loss_and_gradient(model: Model, rollout: Rollout, advantages, size):
 
 
 def batching_difference(model: Model, rollout: Rollout) -> tuple[float, float]:
-    """Difference of the loss, and relative one of the gradient, between packed and single sequences."""
+    """Difference of loss, and relative one of gradient, of packed and single sequences."""
     advantages = torch.randn(len(rollout.lengths))
     packed, packed_gradient = loss_and_gradient(model, rollout, advantages, size=50)
     single, single_gradient = loss_and_gradient(model, rollout, advantages, size=1)

@@ -1,9 +1,9 @@
 """Checks that transformers computes what Zeroth computed from the same checkpoint.
 
-Reads the file that `zeroth logits --json` writes: {"input_ids": [[id]], "logits": [[[float]]], "text": str,
-"text_ids": [id]}; the last two may be absent. Loads the checkpoint in float32 by AutoModelForCausalLM and
-AutoTokenizer, with nothing changed. Prints one JSON line; exits 1 when logits differ by more than
-the tolerance, or when the text's ids or their decoding differ.
+Reads the file that `zeroth logits --json` writes: {"input_ids": [[id]], "logits": [[[float]]],
+"text": str, "text_ids": [id]}; the last two may be absent. Loads the checkpoint in float32 by
+AutoModelForCausalLM and AutoTokenizer, with nothing changed. Prints one JSON line; exits 1 when
+logits differ by more than the tolerance, or when the text's ids or their decoding differ.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 @torch.no_grad()
 def compare_logits(checkpoint: Path, record) -> float:
-    """Returns the largest difference; rows may have different lengths. Infinite for a wrong shape or a NaN."""
+    """Returns the largest difference over rows of any length; infinite for a wrong shape or NaN."""
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
     if len(record["input_ids"]) != len(record["logits"]) or not record["input_ids"]:
         return float("inf")
@@ -32,7 +32,7 @@ def compare_logits(checkpoint: Path, record) -> float:
 
 
 def compare_tokenizer(checkpoint: Path, record):
-    """Returns what transformers makes of the text, and whether Zeroth's ids and their decoding agree with it."""
+    """Returns transformers' ids of the text, and whether Zeroth's ids and their decoding agree."""
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     ids = tokenizer(record["text"])["input_ids"]
     special = set(tokenizer.all_special_ids)
@@ -47,13 +47,22 @@ def compare_tokenizer(checkpoint: Path, record):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path, required=True, help="directory in hub layout")
-    parser.add_argument("--logits", type=Path, required=True, help="JSON written by `zeroth logits --json`")
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="largest absolute difference of a logit")
+    parser.add_argument(
+        "--logits", type=Path, required=True, help="JSON written by `zeroth logits --json`"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-4, help="largest absolute difference of a logit"
+    )
     args = parser.parse_args()
     record = json.loads(args.logits.read_text())
-    result = {"max_logit_difference": compare_logits(args.checkpoint, record), "tolerance": args.tolerance}
+    result = {
+        "max_logit_difference": compare_logits(args.checkpoint, record),
+        "tolerance": args.tolerance,
+    }
     agrees = result["max_logit_difference"] <= args.tolerance
     if "text" in record:
         result |= compare_tokenizer(args.checkpoint, record)
