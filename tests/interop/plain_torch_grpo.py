@@ -13,7 +13,8 @@ arXiv:2503.20783), AdamW.
 Prints a JSON line a step: {"step", "sample_tokens", "sample_seconds", "learn_tokens",
 "learn_seconds", "prompt_tokens", "mean_reward"}. sample_tokens are completion tokens, end tokens
 included; learn_tokens are prompt and completion tokens, the prompt counted once a sequence;
-prompt_tokens is the prompt's share. The last line holds medians over the steps after the warm-up, in tokens a second.
+prompt_tokens is the prompt's share. The last line holds medians over the steps after the warm-up,
+in tokens a second.
 """
 
 import argparse
