@@ -21,8 +21,8 @@
 namespace zeroth {
 
 struct ByteLevelOptions {
-  std::optional<std::string>
-      alphabet;                     // the bytes that have a token; nothing: all 256, and id = byte
+  /// The bytes that have a token; nothing: all 256, and the id is the byte.
+  std::optional<std::string> alphabet = std::nullopt;
   std::string pad_token = "<pad>";  // special: left out by decode(skip_special)
   std::string bos_token = "<bos>";
   std::string eos_token = "<eos>";
