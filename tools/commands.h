@@ -12,6 +12,8 @@ inline constexpr int kExitFailed = 1;
 inline constexpr int kExitWrongInput = 2;
 inline constexpr int kExitInterrupted = 130;  // stopped at a resumable point
 
+int run_init(int argc, char** argv);
+int run_inspect(int argc, char** argv);
 int run_score(int argc, char** argv);
 
 }  // namespace zeroth

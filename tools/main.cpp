@@ -19,6 +19,8 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
+    {"init", "write a checkpoint with random weights", zeroth::run_init},
+    {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
     {"score", "reward the completions of a JSONL file", zeroth::run_score},
 };
 

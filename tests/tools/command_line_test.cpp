@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -140,6 +141,100 @@ TEST_CASE("zeroth score: wrong input is named and ends with 2", "[tools]") {
     CHECK(outcome.err.rfind("zeroth: ", 0) == 0);
     CHECK(contains(outcome.err, wrong.message));
   }
+}
+
+TEST_CASE("zeroth init: a checkpoint that inspect finds whole, the same for the same seed",
+          "[tools]") {
+  const testing::TemporaryDirectory directory;
+  for (const std::string architecture : {"tiny-mla-moe", "tiny-dense"}) {
+    const std::string init = "init --architecture " + architecture + " --seed ";
+    REQUIRE(zeroth_command(directory, init + "1 --output_dir " + architecture).exit_code == 0);
+    REQUIRE(zeroth_command(directory, init + "1 --output_dir again").exit_code == 0);
+    REQUIRE(zeroth_command(directory, init + "2 --output_dir other").exit_code == 0);
+    const auto weights = [&](const std::string& name) {
+      return read_file(directory / name / "model.safetensors");
+    };
+    CHECK(weights(architecture) == weights("again"));
+    CHECK(weights(architecture) != weights("other"));
+    std::filesystem::remove_all(directory / "again");
+    std::filesystem::remove_all(directory / "other");
+
+    const Outcome outcome = zeroth_command(directory, "inspect " + architecture + " --json");
+    CHECK(outcome.exit_code == 0);
+    const boost::json::object result = boost::json::parse(outcome.out).as_object();
+    CHECK(result.at("checksums").as_string() == "verified");
+    CHECK(result.at("problems").as_array().empty());
+    CHECK(result.at("tokenizer_tokens").to_number<int>() == 263);  // 256 bytes, 3 special, 4 tags
+    CHECK(result.at("config").at("vocab_size").to_number<int>() == 263);
+    CHECK(zeroth_command(directory, "inspect " + architecture).exit_code == 0);
+  }
+}
+
+TEST_CASE("zeroth inspect: the sizes of tiny-mla-moe by hand", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  REQUIRE(zeroth_command(directory, "init --tokenizer 0123456789+= --output_dir m").exit_code == 0);
+  const Outcome outcome = zeroth_command(directory, "inspect m --json");
+  REQUIRE(outcome.exit_code == 0);
+  const boost::json::object result = boost::json::parse(outcome.out).as_object();
+  const int vocab = 12 + 3 + 4;
+  const int attention = 128 * 4 * 48 + 128 * (64 + 16) + 64 + 64 * 4 * (32 + 32) + 4 * 32 * 128;
+  const int norms = 2 * 128;
+  const int dense = 3 * 128 * 384;
+  const int expert = 3 * 128 * 128;
+  const int outside = 2 * vocab * 128 + 128 + 2 * (attention + norms) + dense + 128 * 8;
+  CHECK(result.at("parameters").to_number<int>() == outside + 9 * expert);
+  CHECK(result.at("active_parameters").to_number<int>() == outside + 3 * expert);
+  CHECK(result.at("cache_bytes_per_token").to_number<int>() == 2 * (64 + 16) * 4);
+}
+
+TEST_CASE("zeroth inspect: damage is a problem that is named, and 2", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  REQUIRE(zeroth_command(directory, "init --architecture tiny-dense --output_dir m").exit_code ==
+          0);
+  std::string weights = read_file(directory / "m" / "model.safetensors");
+  weights[weights.size() - 1] = static_cast<char>(weights[weights.size() - 1] ^ 1);
+  write(directory / "m" / "model.safetensors", weights);
+  const Outcome changed = zeroth_command(directory, "inspect m");
+  CHECK(changed.exit_code == 2);
+  CHECK(contains(changed.out, "checksums: wrong"));
+  CHECK(contains(changed.out, "problem: "));
+  CHECK(contains(changed.out, "model.safetensors"));
+  write(directory / "m" / "model.safetensors", weights.substr(0, weights.size() / 2));
+  CHECK(zeroth_command(directory, "inspect m").exit_code == 2);
+  std::filesystem::remove(directory / "m" / "config.json");
+  const Outcome headless = zeroth_command(directory, "inspect m");
+  CHECK(headless.exit_code == 2);
+  CHECK(contains(headless.err, "config.json"));
+}
+
+TEST_CASE("zeroth init: wrong input is named, and nothing is written", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  std::filesystem::create_directory(directory / "there");
+  write(directory / "odd.json", R"({"model_type": "qwen2", "hidden_size": 7})");
+  struct Case {
+    std::string arguments, message;
+  };
+  for (const Case& wrong : {
+           Case{"init", "output_dir: expected a directory, got nothing"},
+           Case{"init --output_dir there", "there"},
+           Case{"init --output_dir new --architecture tiny-moe", "tiny-mla-moe"},
+           Case{"init --output_dir new --architecture odd.json", "odd.json: "},
+           Case{"init --output_dir new --seed=-1", "--seed: expected at least 0, got -1"},
+       }) {
+    const Outcome outcome = zeroth_command(directory, wrong.arguments);
+    INFO(wrong.arguments << " said " << outcome.err);
+    CHECK(outcome.exit_code == 2);
+    CHECK(contains(outcome.err, wrong.message));
+    CHECK_FALSE(std::filesystem::exists(directory / "new"));
+  }
+}
+
+TEST_CASE("zeroth init: --dry-run says what would be written and writes nothing", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  const Outcome outcome = zeroth_command(directory, "init --output_dir new --dry-run");
+  CHECK(outcome.exit_code == 0);
+  CHECK(contains(outcome.out, "would write "));
+  CHECK_FALSE(std::filesystem::exists(directory / "new"));
 }
 
 }  // namespace
