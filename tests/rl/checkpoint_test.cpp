@@ -1,5 +1,9 @@
 #include "rl/checkpoint.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <cstdint>
@@ -200,6 +204,25 @@ TEST_CASE("checkpoint: what an interrupted save left is removed by the next", "[
   fs::create_directories(run.output_dir / "notes.tmp-1");
   run.save(3);
   CHECK(run.entries() == Names{"checkpoint-1", "checkpoint-3", "notes.tmp-1"});
+}
+
+TEST_CASE("checkpoint: a process killed while saving leaves a whole checkpoint", "[rl]") {
+  Run run;
+  run.save(1, 2);
+  for (int milliseconds = 1; milliseconds <= 20; ++milliseconds) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      for (std::int64_t step = 2;; ++step) run.save(step, 2);
+    }
+    ::usleep(static_cast<useconds_t>(1000 * milliseconds));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    const LatestCheckpoint latest = latest_checkpoint(run.output_dir);
+    CHECK(latest.skipped.empty());
+    REQUIRE(latest.directory.has_value());
+    CHECK(load_checkpoint(*latest.directory, run.config).exp_avg == run.exp_avg);
+  }
 }
 
 TEST_CASE("checkpoint: saved again, a step has its new content", "[rl]") {
