@@ -4,18 +4,15 @@
 // completion i and N completions in the batch,
 //
 //   L_t  = -min(r A, clip(r, 1 - epsilon, 1 + epsilon_high) A) + beta * KL_t
-//   KL_t = exp(d) - d - 1,  d = ref_logprobs - logprobs        (k3; multiplied by r when
-//   bias-corrected)
+//   KL_t = exp(d) - d - 1,  d = ref_logprobs - logprobs    (k3; times r when bias-corrected)
 //
-//   grpo     (1/N) sum_i (1/|o_i|) sum_t L_t                   Shao et al. 2024, arXiv:2402.03300,
-//   eq. 3
-//                                                              (KL: eq. 4)
-//   bnpo     (1/tokens of the batch) sum_i sum_t L_t           the token mean
-//   dapo     the same sum over the same count, and epsilon_high on its own ("clip higher"):
-//                                                              Yu et al. 2025, arXiv:2503.14476,
-//                                                              eq. 8
-//   dr_grpo  (1/(N max_completion_length)) sum_i sum_t L_t     Liu et al. 2025, arXiv:2503.20783,
-//                                                              section 3.2
+//   grpo     (1/N) sum_i (1/|o_i|) sum_t L_t
+//   bnpo     (1/tokens of the batch) sum_i sum_t L_t
+//   dapo     the same sum over the same count, with an epsilon_high of its own
+//   dr_grpo  (1/(N max_completion_length)) sum_i sum_t L_t
+//
+// grpo: Shao et al. 2024, arXiv:2402.03300, eq. 3, KL eq. 4. dapo: Yu et al. 2025,
+// arXiv:2503.14476, eq. 8. dr_grpo: Liu et al. 2025, arXiv:2503.20783, section 3.2.
 //
 // In TRL bnpo counts the tokens of a micro-batch and dapo those of the batch. Here the normalizer
 // is always the batch's, so the two agree; both names are kept because recipes use both.
