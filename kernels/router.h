@@ -1,0 +1,52 @@
+// Which K of E experts a token goes to, and with what weight.
+//
+//   s = sigmoid(logits)  or  softmax(logits)
+//   choice = s + bias                                   (bias decides, it does not weigh)
+//   only the topk_group groups with the largest sum of their two best choices stay eligible (n_group > 1)
+//   experts = the K largest choices; ties go to the lower id; kept in that order
+//   weight_k = s_k [ / (sum_k s_k + 1e-20) ] * routed_scaling_factor
+//
+// DeepSeek-V3 (arXiv:2412.19437, eq. 12-16); loss-free balancing bias (arXiv:2408.15664). All in fp32.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/context.h"
+
+namespace zeroth {
+
+struct RouterArgs {
+  const float* logits = nullptr;  // [T, E]
+  const float* bias = nullptr;    // [E] or nullptr
+  float* scores = nullptr;        // [T, E]  s, kept for backward
+  std::int32_t* experts = nullptr;  // [T, K]
+  float* weights = nullptr;         // [T, K]
+  std::int64_t T = 0;
+  std::int64_t E = 0;  // at most 1024
+  std::int64_t K = 0;
+  std::int64_t n_group = 1;
+  std::int64_t topk_group = 1;
+  bool softmax = false;
+  bool normalize = true;
+  float scaling_factor = 1.0F;
+};
+
+void router(const Context& context, const RouterArgs& args);
+
+struct RouterBackwardArgs {
+  const float* scores = nullptr;          // [T, E]
+  const std::int32_t* experts = nullptr;  // [T, K]
+  const float* dweights = nullptr;        // [T, K]
+  float* dlogits = nullptr;               // [T, E]
+  std::int64_t T = 0;
+  std::int64_t E = 0;
+  std::int64_t K = 0;
+  bool softmax = false;
+  bool normalize = true;
+  float scaling_factor = 1.0F;
+};
+
+/// The choice of experts is a constant of the derivative.
+void router_backward(const Context& context, const RouterBackwardArgs& args);
+
+}  // namespace zeroth
