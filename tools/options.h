@@ -83,7 +83,7 @@ ResolvedOptions resolve(int argc, char** argv, Config& config, const CommandSynt
   FieldCollector collector;
   visit_fields(collector, config);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const ResolvedOptions options = resolve_fields(arguments, collector.fields(), syntax);
+  ResolvedOptions options = resolve_fields(arguments, collector.fields(), syntax);
   if (!options.help.empty()) return options;
   try {
     check(config);

@@ -123,7 +123,7 @@ Progress stderr_progress(std::string label, std::string unit, std::int64_t total
   if (config.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     config.width = size.ws_col;
   }
-  return Progress(std::move(config), std::cerr, monotonic_seconds);
+  return {std::move(config), std::cerr, monotonic_seconds};
 }
 
 }  // namespace zeroth
