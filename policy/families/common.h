@@ -12,8 +12,7 @@ namespace zeroth {
 
 /// Bounds that no known model reaches; a number beyond them is a damaged file, found before it
 /// becomes an allocation.
-inline constexpr std::int64_t kMaxWidth = std::int64_t{1}
-                                          << 24;  // vocabulary, hidden and FFN widths, ranks
+inline constexpr std::int64_t kMaxWidth = 1 << 24;  // vocabulary, hidden and FFN widths, ranks
 inline constexpr std::int64_t kMaxHeadWidth = 4096;
 inline constexpr std::int64_t kMaxLayers = 1024;
 inline constexpr std::int64_t kMaxExperts = 8192;
