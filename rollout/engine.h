@@ -1,0 +1,58 @@
+// Prompts in, groups of completions out. Extension point: whoever samples is an Engine; LocalEngine
+// samples in this process. Goal: a completion is a function of (weights, prompt, sampling
+// parameters, keys) alone, so no engine, and nothing about how it batches, can show in a result.
+// Non-goals: text and rewards; an engine knows token ids only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace zeroth {
+
+struct SamplingParams {
+  double temperature = 1.0;         // divides the logits; 0 takes the most likely token
+  std::int64_t max_new_tokens = 1;  // of a completion, the end-of-sequence token included
+  std::uint64_t seed = 0;
+  std::uint32_t stream = 0;  // SampleKey::stream: what the samples are for (rollout, evaluation, …)
+};
+
+/// One prompt and how many completions it gets. `step` and `problem` key its random numbers
+/// (kernels/random.h); two requests of one seed and stream that agree in both draw the same
+/// numbers.
+struct GenerateRequest {
+  std::vector<std::int32_t> prompt = {};  // at least one token
+  std::int64_t num_generations = 1;       // G
+  std::uint32_t step = 0;
+  std::uint32_t problem = 0;
+};
+
+enum class StopReason { end_of_sequence, length };
+
+struct Completion {
+  std::vector<std::int32_t> tokens = {};  // at least one; the end-of-sequence token included
+  // One a token: log-softmax(logits / temperature) of the token taken; at temperature 0 that of
+  // temperature 1.
+  std::vector<float> logprobs = {};
+  StopReason stop_reason = StopReason::length;
+  // [tokens.size() - 1, moe layers, K]: the experts of every token but the last, which no layer
+  // sees. Empty when not recorded.
+  std::vector<std::uint16_t> experts = {};
+  std::int64_t policy_version = 0;  // PackedPolicy::version() of the weights that sampled it
+};
+
+struct Group {
+  std::vector<Completion> completions = {};  // [num_generations]
+  // [prompt tokens, moe layers, K]; empty when not recorded
+  std::vector<std::uint16_t> prompt_experts = {};
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// groups[i] answers requests[i]. std::invalid_argument for a request the policy cannot take.
+  virtual std::vector<Group> generate(std::span<const GenerateRequest> requests,
+                                      const SamplingParams& sampling) = 0;
+};
+
+}  // namespace zeroth

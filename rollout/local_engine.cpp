@@ -1,0 +1,97 @@
+#include "rollout/local_engine.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace zeroth {
+
+namespace {
+
+void check(const EngineConfig& config, const ModelConfig& model) {
+  if (config.max_num_seqs < 1 || config.page_size < 1 || config.prefill_chunk < 0 ||
+      config.max_cache_bytes < 0) {
+    throw std::invalid_argument("engine: max_num_seqs " + std::to_string(config.max_num_seqs) +
+                                ", page_size " + std::to_string(config.page_size) +
+                                ", prefill_chunk " + std::to_string(config.prefill_chunk) +
+                                ", max_cache_bytes " + std::to_string(config.max_cache_bytes) +
+                                ": at least 1, 1, 0 and 0");
+  }
+  constexpr std::int64_t kMostExperts = std::numeric_limits<std::uint16_t>::max();
+  for (const LayerConfig& layer : model.layers) {
+    if (config.record_experts && layer.ffn.num_experts > kMostExperts) {
+      throw std::invalid_argument("engine: record_experts takes at most " +
+                                  std::to_string(kMostExperts) + " experts a layer, got " +
+                                  std::to_string(layer.ffn.num_experts));
+    }
+  }
+}
+
+}  // namespace
+
+LocalEngine::LocalEngine(const Context& context, const PackedPolicy& policy, EngineConfig config)
+    : context_(context), policy_(policy), config_(std::move(config)), cache_(policy.config()) {
+  check(config_, policy.config());
+}
+
+std::int64_t LocalEngine::cache_bytes() const {
+  return cache_.rows() * cache_bytes_per_token(policy_.config());
+}
+
+void LocalEngine::check_lengths(std::span<const GenerateRequest> requests,
+                                const SamplingParams& sampling) const {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto prompt = static_cast<std::int64_t>(requests[i].prompt.size());
+    if (prompt + sampling.max_new_tokens > policy_.max_position()) {
+      throw std::invalid_argument(
+          "generate: request " + std::to_string(i) + " has " + std::to_string(prompt) +
+          " prompt tokens and may get " + std::to_string(sampling.max_new_tokens) +
+          " more, above max_position_embeddings " + std::to_string(policy_.max_position()));
+    }
+  }
+}
+
+std::int64_t LocalEngine::num_pages(std::span<const GenerateRequest> requests,
+                                    const SamplingParams& sampling) const {
+  const std::int64_t enough =
+      enough_pages(requests, sampling, config_.max_num_seqs, config_.page_size);
+  if (config_.max_cache_bytes == 0) return enough;
+  const std::int64_t page_bytes = config_.page_size * cache_bytes_per_token(policy_.config());
+  return std::min(enough, config_.max_cache_bytes / page_bytes);
+}
+
+std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> requests,
+                                         const SamplingParams& sampling) {
+  check_lengths(requests, sampling);
+  Sampler sampler(sampling.temperature);
+  const std::int64_t pages = num_pages(requests, sampling);
+  Scheduler scheduler(requests, sampling,
+                      {.max_num_seqs = config_.max_num_seqs,
+                       .page_size = config_.page_size,
+                       .num_pages = pages,
+                       .prefill_chunk = config_.prefill_chunk,
+                       .stop_tokens = policy_.config().eos_token_ids});
+  cache_.resize(std::max(cache_.rows(), pages * config_.page_size));
+  while (scheduler.next(batch_, draws_)) {
+    decoder_forward(context_, policy_, batch_, cache_, activations_);
+    if (config_.record_experts) scheduler.record_experts(batch_, activations_.experts);
+    tokens_.resize(draws_.size());
+    logprobs_.resize(draws_.size());
+    sampler.sample(context_, policy_, activations_.hidden.data(), draws_, tokens_, logprobs_);
+    scheduler.accept(tokens_, logprobs_);
+    statistics_ = scheduler.statistics();
+    if (config_.on_progress) config_.on_progress(statistics_);
+  }
+  statistics_ = scheduler.statistics();
+  std::vector<Group> groups = scheduler.take_groups();
+  for (Group& group : groups) {
+    for (Completion& completion : group.completions) {
+      completion.policy_version = policy_.version();
+    }
+  }
+  return groups;
+}
+
+}  // namespace zeroth

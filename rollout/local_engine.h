@@ -1,0 +1,64 @@
+// The engine of this process: scheduler, decoder and sampler over one cache of pages.
+//
+// Promise: tokens, log-probs and experts are the same bits whatever max_num_seqs, page_size,
+// prefill_chunk, cache size, order of requests, other requests of the call, threads and instruction
+// set; and the log-probs are those that the learner's forward pass computes for the same weights.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "policy/cache.h"
+#include "policy/decoder.h"
+#include "rollout/engine.h"
+#include "rollout/sampler.h"
+#include "rollout/scheduler.h"
+
+namespace zeroth {
+
+struct EngineConfig {
+  std::int64_t max_num_seqs = 1024;   // completions that run at a time
+  std::int64_t page_size = 16;        // tokens a page of the cache holds
+  std::int64_t prefill_chunk = 4096;  // prompt tokens a forward pass takes at most; 0: any number
+  std::int64_t max_cache_bytes = 0;   // of the cache; 0: as many as max_num_seqs completions take
+  bool record_experts = false;        // fills Completion::experts and Group::prompt_experts
+  /// Called after every forward pass. It may throw to give the call up; the engine stays usable.
+  std::function<void(const GenerationStatistics&)> on_progress = {};
+};
+
+class LocalEngine : public Engine {
+ public:
+  /// `policy` and the context's threads must outlive this. A completion ends at any of the
+  /// eos_token_ids of the policy's config. std::invalid_argument for a count that cannot be.
+  LocalEngine(const Context& context, const PackedPolicy& policy, EngineConfig config);
+
+  /// std::invalid_argument as Scheduler, and for a prompt that does not leave max_new_tokens below
+  /// max_position_embeddings.
+  std::vector<Group> generate(std::span<const GenerateRequest> requests,
+                              const SamplingParams& sampling) override;
+
+  /// Of the last call.
+  const GenerationStatistics& statistics() const { return statistics_; }
+  std::int64_t cache_bytes() const;
+
+ private:
+  void check_lengths(std::span<const GenerateRequest> requests,
+                     const SamplingParams& sampling) const;
+  std::int64_t num_pages(std::span<const GenerateRequest> requests,
+                         const SamplingParams& sampling) const;
+
+  Context context_;
+  const PackedPolicy& policy_;
+  EngineConfig config_;
+  Cache cache_;  // kept from call to call
+  Activations activations_{false};
+  ForwardBatch batch_;
+  std::vector<Draw> draws_;
+  std::vector<std::int32_t> tokens_;
+  std::vector<float> logprobs_;
+  GenerationStatistics statistics_;
+};
+
+}  // namespace zeroth

@@ -1,0 +1,267 @@
+#include "rollout/scheduler.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace zeroth {
+namespace {
+
+void check(const GenerateRequest& request, std::size_t index) {
+  const std::string which = "generate: request " + std::to_string(index);
+  if (request.prompt.empty()) throw std::invalid_argument(which + " has an empty prompt");
+  if (request.num_generations < 1) {
+    throw std::invalid_argument(which + " asks for " + std::to_string(request.num_generations) +
+                                " completions");
+  }
+}
+
+// The last token of a completion is not fed, so it takes no row.
+std::int64_t completion_rows(const SamplingParams& sampling) {
+  return sampling.max_new_tokens - 1;
+}
+
+std::int64_t length(const GenerateRequest& request) {
+  return static_cast<std::int64_t>(request.prompt.size());
+}
+
+}  // namespace
+
+std::int64_t enough_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
+                          std::int64_t max_num_seqs, std::int64_t page_size) {
+  const PageAllocator pages(0, page_size);
+  std::int64_t completions = 0;
+  std::int64_t longest = 0;
+  for (const GenerateRequest& request : requests) {
+    completions += request.num_generations;
+    longest = std::max(longest, pages.pages_for(length(request)));
+  }
+  // A group is active only while it holds or will take a slot.
+  const auto groups = std::min(static_cast<std::int64_t>(requests.size()), max_num_seqs);
+  return groups * longest +
+         std::min(completions, max_num_seqs) * pages.pages_for(completion_rows(sampling));
+}
+
+Scheduler::Scheduler(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
+                     const SchedulerConfig& config)
+    : requests_(requests),
+      sampling_(sampling),
+      config_(config),
+      pages_(config.num_pages, config.page_size),
+      groups_(requests.size()),
+      completion_pages_(pages_.pages_for(completion_rows(sampling))) {
+  if (sampling.max_new_tokens < 1 || config.max_num_seqs < 1 || config.prefill_chunk < 0) {
+    throw std::invalid_argument("generate: max_new_tokens " +
+                                std::to_string(sampling.max_new_tokens) + ", max_num_seqs " +
+                                std::to_string(config.max_num_seqs) + ", prefill_chunk " +
+                                std::to_string(config.prefill_chunk) + ": at least 1, 1 and 0");
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    check(requests[i], i);
+    if (prompt_pages(i) + completion_pages_ > config.num_pages) {
+      throw std::invalid_argument(
+          "generate: request " + std::to_string(i) + " takes " + std::to_string(prompt_pages(i)) +
+          " pages for its prompt and " + std::to_string(completion_pages_) +
+          " for a completion, and the cache has " + std::to_string(config.num_pages));
+    }
+    groups_[i].completions.resize(static_cast<std::size_t>(requests[i].num_generations));
+    statistics_.num_completions += requests[i].num_generations;
+  }
+}
+
+std::int64_t Scheduler::prompt_pages(std::size_t request) const {
+  return pages_.pages_for(length(requests_[request]));
+}
+
+bool Scheduler::stops(std::int32_t token) const {
+  return std::find(config_.stop_tokens.begin(), config_.stop_tokens.end(), token) !=
+         config_.stop_tokens.end();
+}
+
+bool Scheduler::finished(const Completion& completion) const {
+  return static_cast<std::int64_t>(completion.tokens.size()) == sampling_.max_new_tokens ||
+         stops(completion.tokens.back());
+}
+
+GenerationStatistics Scheduler::statistics() const {
+  GenerationStatistics statistics = statistics_;
+  statistics.peak_pages = pages_.peak();
+  return statistics;
+}
+
+bool Scheduler::next(ForwardBatch& batch, std::vector<Draw>& draws) {
+  batch.clear();
+  draws.clear();
+  drawn_.clear();
+  experts_of_member_.clear();
+  start_waiting();
+  admit_groups();
+  std::int64_t prefill_budget =
+      config_.prefill_chunk > 0 ? config_.prefill_chunk : std::numeric_limits<std::int64_t>::max();
+  for (ActiveGroup& group : active_) {
+    if (group.prefilled) {
+      append_decode(group, batch, draws);
+    } else {
+      append_prefill(group, prefill_budget, batch, draws);
+    }
+  }
+  if (batch.size() > 0) ++statistics_.forward_passes;
+  return batch.size() > 0;
+}
+
+void Scheduler::start_waiting() {
+  for (ActiveGroup& group : active_) {
+    while (!group.waiting.empty() && running_ < config_.max_num_seqs &&
+           reserved_pages_ + completion_pages_ <= config_.num_pages) {
+      group.running.push_back({.index = group.waiting.back(), .pages = PageList(pages_)});
+      group.waiting.pop_back();
+      ++running_;
+      reserved_pages_ += completion_pages_;
+    }
+  }
+}
+
+void Scheduler::admit_groups() {
+  while (next_request_ < requests_.size() && unfinished_ < config_.max_num_seqs) {
+    const std::int64_t pages = prompt_pages(next_request_);
+    if (reserved_pages_ + pages + completion_pages_ > config_.num_pages) return;
+    active_.push_back(
+        {.index = next_request_, .prompt = PageList(pages_), .waiting = {}, .running = {}});
+    reserved_pages_ += pages;
+    unfinished_ += requests_[next_request_].num_generations;
+    ++next_request_;
+  }
+}
+
+void Scheduler::draw(const ActiveGroup& group, std::size_t completion, std::int64_t row,
+                     std::vector<Draw>& draws) {
+  const GenerateRequest& request = requests_[group.index];
+  Completion& drawn = groups_[group.index].completions[completion];
+  draws.push_back({.row = row,
+                   .key = {.seed = sampling_.seed,
+                           .step = request.step,
+                           .problem = request.problem,
+                           .sample = static_cast<std::uint32_t>(completion),
+                           .position = static_cast<std::uint32_t>(drawn.tokens.size()),
+                           .stream = sampling_.stream}});
+  drawn_.push_back(&drawn);
+}
+
+void Scheduler::append_prefill(ActiveGroup& group, std::int64_t& budget, ForwardBatch& batch,
+                               std::vector<Draw>& draws) {
+  const GenerateRequest& request = requests_[group.index];
+  const std::int64_t before = group.prompt.size();
+  const std::int64_t count = std::min(budget, length(request) - before);
+  if (count == 0) return;
+  budget -= count;
+  group.prompt.append(count);
+  const AttentionMember member{.first_query = batch.size(),
+                               .num_queries = count,
+                               .first_run = static_cast<std::int64_t>(batch.runs.size()),
+                               .num_runs = 0,
+                               .own_before = before};
+  group.prompt.append_runs(batch.runs, group.prompt.size());
+  batch.groups.push_back(
+      {.first_member = static_cast<std::int64_t>(batch.members.size()), .num_members = 1});
+  batch.members.push_back(member);
+  batch.members.back().num_runs = static_cast<std::int64_t>(batch.runs.size()) - member.first_run;
+  experts_of_member_.push_back(&groups_[group.index].prompt_experts);
+  for (std::int64_t i = before; i < before + count; ++i) {
+    batch.tokens.push_back(request.prompt[static_cast<std::size_t>(i)]);
+    batch.positions.push_back(static_cast<std::int32_t>(i));
+    batch.cache_rows.push_back(group.prompt.row_of(i));
+  }
+  statistics_.prompt_tokens += count;
+  if (group.prompt.size() < length(request)) return;
+  group.prefilled = true;
+  for (std::size_t i = 0; i < groups_[group.index].completions.size(); ++i) {
+    draw(group, i, batch.size() - 1, draws);
+  }
+}
+
+void Scheduler::append_decode(ActiveGroup& group, ForwardBatch& batch, std::vector<Draw>& draws) {
+  if (group.running.empty()) return;
+  const auto first_run = static_cast<std::int64_t>(batch.runs.size());
+  group.prompt.append_runs(batch.runs, group.prompt.size());
+  batch.groups.push_back({.first_run = first_run,
+                          .num_runs = static_cast<std::int64_t>(batch.runs.size()) - first_run,
+                          .prefix_length = group.prompt.size(),
+                          .first_member = static_cast<std::int64_t>(batch.members.size()),
+                          .num_members = static_cast<std::int64_t>(group.running.size())});
+  for (Sequence& sequence : group.running) {
+    Completion& completion = groups_[group.index].completions[sequence.index];
+    const std::int64_t before = sequence.pages.size();
+    sequence.pages.append(1);
+    const auto own_run = static_cast<std::int64_t>(batch.runs.size());
+    sequence.pages.append_runs(batch.runs, before + 1);
+    batch.members.push_back({.first_query = batch.size(),
+                             .num_queries = 1,
+                             .first_run = own_run,
+                             .num_runs = static_cast<std::int64_t>(batch.runs.size()) - own_run,
+                             .own_before = before});
+    experts_of_member_.push_back(&completion.experts);
+    draw(group, sequence.index, batch.size(), draws);
+    batch.tokens.push_back(completion.tokens.back());
+    batch.positions.push_back(static_cast<std::int32_t>(group.prompt.size() + before));
+    batch.cache_rows.push_back(sequence.pages.row_of(before));
+  }
+}
+
+void Scheduler::record_experts(const ForwardBatch& batch,
+                               const std::vector<std::vector<std::int32_t>>& experts) {
+  for (std::size_t m = 0; m < batch.members.size(); ++m) {
+    const AttentionMember& member = batch.members[m];
+    for (std::int64_t t = member.first_query; t < member.first_query + member.num_queries; ++t) {
+      for (const std::vector<std::int32_t>& layer : experts) {
+        const std::int64_t K = static_cast<std::int64_t>(layer.size()) / batch.size();
+        for (std::int64_t k = t * K; k < (t + 1) * K; ++k) {
+          experts_of_member_[m]->push_back(
+              static_cast<std::uint16_t>(layer[static_cast<std::size_t>(k)]));
+        }
+      }
+    }
+  }
+}
+
+void Scheduler::accept(std::span<const std::int32_t> tokens, std::span<const float> logprobs) {
+  if (tokens.size() != drawn_.size() || logprobs.size() != drawn_.size()) {
+    throw std::invalid_argument("scheduler: " + std::to_string(drawn_.size()) + " draws, " +
+                                std::to_string(tokens.size()) + " tokens and " +
+                                std::to_string(logprobs.size()) + " log-probs");
+  }
+  for (std::size_t i = 0; i < drawn_.size(); ++i) {
+    Completion& completion = *drawn_[i];
+    completion.tokens.push_back(tokens[i]);
+    completion.logprobs.push_back(logprobs[i]);
+    if (!finished(completion)) continue;
+    completion.stop_reason = stops(tokens[i]) ? StopReason::end_of_sequence : StopReason::length;
+    ++statistics_.finished_completions;
+    --unfinished_;
+  }
+  statistics_.sampled_tokens += static_cast<std::int64_t>(drawn_.size());
+  for (ActiveGroup& group : active_) retire(group);
+  std::erase_if(active_, [&](const ActiveGroup& group) {
+    const bool done = group.prefilled && group.waiting.empty() && group.running.empty();
+    if (done) reserved_pages_ -= prompt_pages(group.index);
+    return done;
+  });
+}
+
+// Frees the slots and pages of finished completions; lines up those that just got their first
+// token.
+void Scheduler::retire(ActiveGroup& group) {
+  const std::vector<Completion>& completions = groups_[group.index].completions;
+  const auto left = static_cast<std::int64_t>(std::erase_if(
+      group.running, [&](const Sequence& s) { return finished(completions[s.index]); }));
+  running_ -= left;
+  reserved_pages_ -= left * completion_pages_;
+  if (!group.prefilled || group.lined_up) return;
+  group.lined_up = true;
+  for (std::size_t i = completions.size(); i-- > 0;) {
+    if (!finished(completions[i])) group.waiting.push_back(i);
+  }
+}
+
+}  // namespace zeroth

@@ -1,0 +1,410 @@
+#include "rollout/local_engine.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+
+#include "policy/head.h"
+#include "tests/rollout/tiny_policy.h"
+#include "tests/support/tiny_configs.h"
+
+namespace zeroth {
+namespace {
+
+const SamplingParams kSampling{.temperature = 0.9, .max_new_tokens = 24, .seed = 21, .stream = 2};
+
+// Equality of bits: no tolerance, and NaN would not pass.
+bool same(const Group& a, const Group& b) {
+  if (a.prompt_experts != b.prompt_experts || a.completions.size() != b.completions.size())
+    return false;
+  for (std::size_t i = 0; i < a.completions.size(); ++i) {
+    const Completion& x = a.completions[i];
+    const Completion& y = b.completions[i];
+    if (x.tokens != y.tokens || x.logprobs != y.logprobs || x.experts != y.experts) return false;
+    if (x.stop_reason != y.stop_reason || x.policy_version != y.policy_version) return false;
+  }
+  return true;
+}
+
+bool same(const std::vector<Group>& a, const std::vector<Group>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Group& x, const Group& y) { return same(x, y); });
+}
+
+EngineConfig recording(EngineConfig config = {}) {
+  config.record_experts = true;
+  return config;
+}
+
+std::vector<Group> generate(const testing::TinyPolicy& tiny,
+                            const std::vector<GenerateRequest>& requests,
+                            const EngineConfig& config, Isa isa = best_isa(), int threads = 2) {
+  ThreadPool pool(threads);
+  return LocalEngine({isa, &pool}, tiny.policy, config).generate(requests, kSampling);
+}
+
+const char* const kModels[] = {testing::kTinyDeepseek, testing::kTinyQwen2};
+
+TEST_CASE("engine: the same bits for any slots, page size, chunk and cache size", "[rollout]") {
+  for (const char* json : kModels) {
+    const testing::TinyPolicy tiny(json);
+    const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+    const std::vector<Group> reference = generate(tiny, requests, recording());
+    for (const std::int64_t slots : {1, 3, 64, 1024}) {
+      for (const std::int64_t page_size : {1, 4, 16}) {
+        for (const std::int64_t chunk : {1, 5, 0}) {
+          INFO(slots << " slots, pages of " << page_size << ", chunks of " << chunk);
+          CHECK(same(reference, generate(tiny, requests,
+                                         recording({.max_num_seqs = slots,
+                                                    .page_size = page_size,
+                                                    .prefill_chunk = chunk}))));
+        }
+      }
+    }
+    const std::int64_t few = 60 * cache_bytes_per_token(tiny.config);
+    CHECK(same(reference,
+               generate(tiny, requests, recording({.page_size = 4, .max_cache_bytes = few}))));
+  }
+}
+
+TEST_CASE("engine: the same bits for any threads and instruction set", "[rollout]") {
+  for (const char* json : kModels) {
+    for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
+      const testing::TinyPolicy tiny(json, dtype);
+      const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+      const std::vector<Group> reference = generate(tiny, requests, recording(), Isa::portable, 1);
+      for (const Isa isa : supported_isas()) {
+        for (const int threads : {1, 2, 5}) {
+          INFO(isa_name(isa) << ", " << threads << " threads");
+          CHECK(same(reference, generate(tiny, requests, recording(), isa, threads)));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("engine: the same bits for any order of requests and for each request alone",
+          "[rollout]") {
+  for (const char* json : kModels) {
+    const testing::TinyPolicy tiny(json);
+    const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+    const EngineConfig config = recording({.max_num_seqs = 7});
+    const std::vector<Group> reference = generate(tiny, requests, config);
+    const std::vector<GenerateRequest> backwards(requests.rbegin(), requests.rend());
+    std::vector<Group> groups = generate(tiny, backwards, config);
+    std::reverse(groups.begin(), groups.end());
+    CHECK(same(reference, groups));
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      CHECK(same(reference[i], generate(tiny, {requests[i]}, config)[0]));
+    }
+  }
+}
+
+TEST_CASE("engine: completions differ within a group and follow seed, step, problem and stream",
+          "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyQwen2);
+  ThreadPool pool(2);
+  LocalEngine engine({best_isa(), &pool}, tiny.policy, {});
+  std::vector<GenerateRequest> requests = testing::mixed_requests(1);
+  requests[0].num_generations = 4;
+  const Group reference = engine.generate(requests, kSampling)[0];
+  CHECK(reference.completions[0].tokens != reference.completions[1].tokens);
+  SamplingParams other = kSampling;
+  other.seed += 1;
+  CHECK_FALSE(same(reference, engine.generate(requests, other)[0]));
+  other = kSampling;
+  other.stream += 1;
+  CHECK_FALSE(same(reference, engine.generate(requests, other)[0]));
+  requests[0].step += 1;
+  CHECK_FALSE(same(reference, engine.generate(requests, kSampling)[0]));
+  requests[0].step -= 1;
+  requests[0].problem += 1;
+  CHECK_FALSE(same(reference, engine.generate(requests, kSampling)[0]));
+  requests[0].problem -= 1;
+  CHECK(same(reference, engine.generate(requests, kSampling)[0]));
+  // A longer group begins with the shorter one.
+  requests[0].num_generations = 9;
+  Group longer = engine.generate(requests, kSampling)[0];
+  longer.completions.resize(4);
+  CHECK(same(reference, longer));
+}
+
+// The engine's loop with a cache and a change of keys of one's own.
+std::vector<Group> generate_by_hand(const testing::TinyPolicy& tiny,
+                                    const std::vector<GenerateRequest>& requests,
+                                    std::int64_t max_num_seqs, Cache& cache,
+                                    const std::function<void(std::vector<Draw>&)>& change) {
+  ThreadPool pool(2);
+  const Context context{best_isa(), &pool};
+  Scheduler scheduler(requests, kSampling,
+                      {.max_num_seqs = max_num_seqs,
+                       .page_size = 16,
+                       .num_pages = cache.rows() / 16,
+                       .stop_tokens = tiny.config.eos_token_ids});
+  Sampler sampler(kSampling.temperature);
+  Activations activations(false);
+  ForwardBatch batch;
+  std::vector<Draw> draws;
+  while (scheduler.next(batch, draws)) {
+    decoder_forward(context, tiny.policy, batch, cache, activations);
+    scheduler.record_experts(batch, activations.experts);
+    change(draws);
+    std::vector<std::int32_t> tokens(draws.size());
+    std::vector<float> logprobs(draws.size());
+    sampler.sample(context, tiny.policy, activations.hidden.data(), draws, tokens, logprobs);
+    scheduler.accept(tokens, logprobs);
+  }
+  std::vector<Group> groups = scheduler.take_groups();
+  for (Group& group : groups) {
+    for (Completion& completion : group.completions)
+      completion.policy_version = tiny.policy.version();
+  }
+  return groups;
+}
+
+TEST_CASE("engine: nothing is read from the cache that was not written", "[rollout]") {
+  for (const char* json : kModels) {
+    const testing::TinyPolicy tiny(json);
+    const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+    Cache cache(tiny.config);
+    cache.resize(4096);
+    for (std::size_t layer = 0; layer < tiny.config.layers.size(); ++layer) {
+      std::fill_n(cache.layer(layer), cache.rows() * cache.width(layer),
+                  std::numeric_limits<float>::quiet_NaN());
+    }
+    const auto keep = [](std::vector<Draw>&) {};
+    CHECK(same(generate(tiny, requests, recording()),
+               generate_by_hand(tiny, requests, 9, cache, keep)));
+  }
+}
+
+TEST_CASE("engine: random numbers taken in order of arrival would show the number of slots",
+          "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyDeepseek);
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+  Cache cache(tiny.config);
+  cache.resize(4096);
+  const auto by_arrival = [&](std::int64_t max_num_seqs) {
+    std::uint32_t count = 0;
+    return generate_by_hand(tiny, requests, max_num_seqs, cache, [&](std::vector<Draw>& draws) {
+      for (Draw& draw : draws) draw.key = {.seed = kSampling.seed, .position = count++};
+    });
+  };
+  CHECK(same(by_arrival(64), by_arrival(64)));
+  CHECK_FALSE(same(by_arrival(64), by_arrival(3)));
+}
+
+// What the learner computes for one completion: log-probs of its tokens, and the experts of the fed
+// ones.
+struct Recomputed {
+  std::vector<float> logprobs;
+  std::vector<std::uint16_t> experts;  // prompt and completion
+};
+
+// One sequence in a pass of its own: the prompt as the group's prefix and the completion as its
+// member, or all in one member.
+Recomputed recompute(const testing::TinyPolicy& tiny, const std::vector<std::int32_t>& prompt,
+                     const Completion& completion, bool shared_prefix) {
+  ThreadPool pool(1);
+  const Context context{best_isa(), &pool};
+  const auto P = static_cast<std::int64_t>(prompt.size());
+  const auto C = static_cast<std::int64_t>(completion.tokens.size());
+  ForwardBatch batch;
+  batch.tokens = prompt;
+  batch.tokens.insert(batch.tokens.end(), completion.tokens.begin(), completion.tokens.end() - 1);
+  for (std::int64_t i = 0; i < P + C - 1; ++i) {
+    batch.positions.push_back(static_cast<std::int32_t>(i));
+    batch.cache_rows.push_back(i);
+  }
+  if (shared_prefix) {
+    batch.runs = {{.row = 0, .count = P}, {.row = P, .count = C - 1}};
+    batch.groups = {
+        {.first_member = 0, .num_members = 1},
+        {.first_run = 0, .num_runs = 1, .prefix_length = P, .first_member = 1, .num_members = 1}};
+    batch.members = {{.first_query = 0, .num_queries = P, .first_run = 0, .num_runs = 1},
+                     {.first_query = P, .num_queries = C - 1, .first_run = 1, .num_runs = 1}};
+  } else {
+    batch.runs = {{.row = 0, .count = P + C - 1}};
+    batch.groups = {{.first_member = 0, .num_members = 1}};
+    batch.members = {{.first_query = 0, .num_queries = P + C - 1, .first_run = 0, .num_runs = 1}};
+  }
+  Cache cache(tiny.config);
+  cache.resize(batch.size());
+  Activations activations(true);
+  decoder_forward(context, tiny.policy, batch, cache, activations);
+  HeadTargets targets;
+  targets.targets = completion.tokens;
+  for (std::int64_t i = 0; i < C; ++i) targets.rows.push_back(P - 1 + i);
+  targets.target_offsets.resize(static_cast<std::size_t>(C) + 1);
+  std::iota(targets.target_offsets.begin(), targets.target_offsets.end(), 0);
+  Recomputed result;
+  result.logprobs.resize(static_cast<std::size_t>(C));
+  HeadBuffers buffers;
+  head_forward(context, tiny.policy, activations.hidden.data(), targets, kSampling.temperature,
+               buffers, result.logprobs, {});
+  for (std::int64_t t = 0; t < batch.size(); ++t) {
+    for (const std::vector<std::int32_t>& layer : activations.experts) {
+      const std::int64_t K = static_cast<std::int64_t>(layer.size()) / batch.size();
+      for (std::int64_t k = t * K; k < (t + 1) * K; ++k) {
+        result.experts.push_back(static_cast<std::uint16_t>(layer[static_cast<std::size_t>(k)]));
+      }
+    }
+  }
+  return result;
+}
+
+TEST_CASE("engine: log-probs and experts are those of the learner's pass over one sequence",
+          "[rollout]") {
+  for (const char* json : kModels) {
+    for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
+      const testing::TinyPolicy tiny(json, dtype);
+      const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+      const std::vector<Group> groups =
+          generate(tiny, requests, recording({.max_num_seqs = 9, .page_size = 4}));
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        for (const Completion& completion : groups[i].completions) {
+          std::vector<std::uint16_t> experts = groups[i].prompt_experts;
+          experts.insert(experts.end(), completion.experts.begin(), completion.experts.end());
+          for (const bool shared_prefix : {true, false}) {
+            const Recomputed learner =
+                recompute(tiny, requests[i].prompt, completion, shared_prefix);
+            REQUIRE(learner.logprobs == completion.logprobs);
+            REQUIRE(learner.experts == experts);
+          }
+          REQUIRE(completion.policy_version == tiny.policy.version());
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("engine: completions end at any end-of-sequence token or at the limit", "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyQwen2);  // eos_token_id: [2, 3]
+  std::vector<GenerateRequest> requests = testing::mixed_requests(20);
+  for (GenerateRequest& request : requests) request.num_generations = 10;
+  const std::vector<Group> groups = generate(tiny, requests, {});
+  std::int64_t ended_by[4] = {0, 0, 0, 0};
+  std::int64_t cut = 0;
+  for (const Group& group : groups) {
+    CHECK(group.prompt_experts.empty());
+    for (const Completion& completion : group.completions) {
+      CHECK(completion.experts.empty());
+      const auto& tokens = completion.tokens;
+      const auto end = std::find_if(tokens.begin(), tokens.end(),
+                                    [](std::int32_t t) { return t == 2 || t == 3; });
+      if (completion.stop_reason == StopReason::end_of_sequence) {
+        REQUIRE(end == tokens.end() - 1);
+        ++ended_by[tokens.back()];
+      } else {
+        REQUIRE(end == tokens.end());
+        REQUIRE(static_cast<std::int64_t>(tokens.size()) == kSampling.max_new_tokens);
+        ++cut;
+      }
+    }
+  }
+  CHECK(ended_by[2] > 0);
+  CHECK(ended_by[3] > 0);
+  CHECK(cut > 0);
+}
+
+TEST_CASE("engine: temperature 0 gives one completion to every seed", "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyDeepseek);
+  ThreadPool pool(2);
+  LocalEngine engine({best_isa(), &pool}, tiny.policy, {});
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(5);
+  const auto greedy = [&](std::uint64_t seed) {
+    return engine.generate(requests, {.temperature = 0.0, .max_new_tokens = 8, .seed = seed});
+  };
+  const std::vector<Group> groups = greedy(1);
+  CHECK(same(groups, greedy(2)));
+  for (const Group& group : groups) {
+    for (const Completion& completion : group.completions) {
+      CHECK(completion.tokens == group.completions[0].tokens);
+      for (const float logprob : completion.logprobs) CHECK(logprob >= -std::log(40.0F));
+    }
+  }
+}
+
+TEST_CASE("engine: statistics count tokens, passes and pages, and progress reports them",
+          "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyQwen2);
+  ThreadPool pool(2);
+  std::vector<GenerationStatistics> reports;
+  EngineConfig config{.max_num_seqs = 5, .page_size = 4};
+  config.on_progress = [&](const GenerationStatistics& statistics) {
+    reports.push_back(statistics);
+  };
+  LocalEngine engine({best_isa(), &pool}, tiny.policy, config);
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(8);
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completions = 0;
+  for (const GenerateRequest& request : requests) {
+    prompt_tokens += static_cast<std::int64_t>(request.prompt.size());
+    completions += request.num_generations;
+  }
+  std::int64_t sampled = 0;
+  for (const Group& group : engine.generate(requests, kSampling)) {
+    for (const Completion& completion : group.completions) {
+      sampled += static_cast<std::int64_t>(completion.tokens.size());
+    }
+  }
+  const GenerationStatistics& statistics = engine.statistics();
+  CHECK(statistics.prompt_tokens == prompt_tokens);
+  CHECK(statistics.sampled_tokens == sampled);
+  CHECK(statistics.num_completions == completions);
+  CHECK(statistics.finished_completions == completions);
+  CHECK(statistics.forward_passes == static_cast<std::int64_t>(reports.size()));
+  CHECK(statistics.peak_pages > 0);
+  CHECK(statistics.peak_pages * 4 * cache_bytes_per_token(tiny.config) <= engine.cache_bytes());
+  for (std::size_t i = 1; i < reports.size(); ++i) {
+    CHECK(reports[i].sampled_tokens >= reports[i - 1].sampled_tokens);
+    CHECK(reports[i].finished_completions >= reports[i - 1].finished_completions);
+  }
+}
+
+TEST_CASE("engine: a call given up by the progress report leaves the engine usable", "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyDeepseek);
+  ThreadPool pool(2);
+  bool stop = true;
+  EngineConfig config = recording();
+  config.on_progress = [&](const GenerationStatistics& statistics) {
+    if (stop && statistics.forward_passes == 3) throw std::runtime_error("stop");
+  };
+  LocalEngine engine({best_isa(), &pool}, tiny.policy, config);
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(8);
+  CHECK_THROWS_AS(engine.generate(requests, kSampling), std::runtime_error);
+  CHECK(engine.statistics().forward_passes == 3);
+  stop = false;
+  CHECK(same(generate(tiny, requests, recording()), engine.generate(requests, kSampling)));
+}
+
+TEST_CASE("engine: refuses requests beyond the model's positions, its cache and its vocabulary",
+          "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyQwen2);  // 128 positions
+  ThreadPool pool(1);
+  const Context context{best_isa(), &pool};
+  LocalEngine engine(context, tiny.policy, {});
+  std::vector<GenerateRequest> requests = testing::mixed_requests(2);
+  requests[1].prompt.assign(120, 5);
+  CHECK_NOTHROW(engine.generate(requests, {.max_new_tokens = 8}));
+  CHECK_THROWS_WITH(engine.generate(requests, {.max_new_tokens = 9}),
+                    Catch::Contains("request 1") && Catch::Contains("120") &&
+                        Catch::Contains("9 more") && Catch::Contains("128"));
+  const std::int64_t small = 100 * cache_bytes_per_token(tiny.config);
+  LocalEngine cramped(context, tiny.policy, {.max_cache_bytes = small});
+  CHECK_THROWS_AS(cramped.generate(requests, {.max_new_tokens = 8}), std::invalid_argument);
+  requests[1].prompt = {40};
+  CHECK_THROWS_AS(engine.generate(requests, {.max_new_tokens = 8}), std::invalid_argument);
+  CHECK_THROWS_AS(LocalEngine(context, tiny.policy, {.max_num_seqs = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(LocalEngine(context, tiny.policy, {.page_size = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(LocalEngine(context, tiny.policy, {.prefill_chunk = -1}), std::invalid_argument);
+  CHECK_THROWS_AS(LocalEngine(context, tiny.policy, {.max_cache_bytes = -1}),
+                  std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace zeroth

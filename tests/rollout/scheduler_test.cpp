@@ -1,0 +1,265 @@
+#include "rollout/scheduler.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+#include "tests/rollout/tiny_policy.h"
+
+namespace zeroth {
+namespace {
+
+const std::vector<std::int64_t> kStop = {2, 3};
+
+// In place of a model: the token drawn is a function of all tokens seen and of the key. About one
+// in ten stops.
+std::int32_t token_after(const std::vector<std::int32_t>& history, const SampleKey& key) {
+  std::uint32_t hash = 17;
+  for (const std::int32_t token : history) hash = hash * 31U + static_cast<std::uint32_t>(token);
+  SampleKey mixed = key;
+  mixed.stream += hash;
+  return static_cast<std::int32_t>(uniform_double(mixed) * 20.0);
+}
+
+Completion expected(const GenerateRequest& request, std::uint32_t sample,
+                    const SamplingParams& sampling) {
+  Completion completion;
+  std::vector<std::int32_t> history = request.prompt;
+  while (static_cast<std::int64_t>(completion.tokens.size()) < sampling.max_new_tokens) {
+    const auto position = static_cast<std::uint32_t>(completion.tokens.size());
+    const std::int32_t token = token_after(history, {.seed = sampling.seed,
+                                                     .step = request.step,
+                                                     .problem = request.problem,
+                                                     .sample = sample,
+                                                     .position = position,
+                                                     .stream = sampling.stream});
+    completion.tokens.push_back(token);
+    history.push_back(token);
+    if (token == 2 || token == 3) {
+      completion.stop_reason = StopReason::end_of_sequence;
+      break;
+    }
+  }
+  return completion;
+}
+
+// A cache of tokens: shows what each query of a batch would see.
+class TokenCache {
+ public:
+  /// Writes the batch's tokens to their rows; histories[t] is what query t sees, in order.
+  std::vector<std::vector<std::int32_t>> run(const ForwardBatch& batch) {
+    for (std::size_t t = 0; t < batch.tokens.size(); ++t) {
+      rows_[batch.cache_rows[t]] = {batch.tokens[t], batch.positions[t]};
+    }
+    std::vector<std::vector<std::int32_t>> histories;
+    for (const AttentionGroup& group : batch.groups) {
+      std::vector<std::int32_t> prefix;
+      append(batch, group.first_run, group.num_runs, prefix);
+      REQUIRE(static_cast<std::int64_t>(prefix.size()) == group.prefix_length);
+      for (std::int64_t m = group.first_member; m < group.first_member + group.num_members; ++m) {
+        const AttentionMember& member = batch.members[static_cast<std::size_t>(m)];
+        REQUIRE(member.first_query == static_cast<std::int64_t>(histories.size()));
+        std::vector<std::int32_t> all = prefix;
+        append(batch, member.first_run, member.num_runs, all);
+        const std::int64_t before = group.prefix_length + member.own_before;
+        REQUIRE(static_cast<std::int64_t>(all.size()) == before + member.num_queries);
+        for (std::int64_t q = before; q < before + member.num_queries; ++q) {
+          REQUIRE(batch.positions[histories.size()] == q);
+          histories.emplace_back(all.begin(), all.begin() + q + 1);
+        }
+      }
+    }
+    REQUIRE(histories.size() == batch.tokens.size());
+    return histories;
+  }
+
+ private:
+  // Positions count up along the keys of a sequence.
+  void append(const ForwardBatch& batch, std::int64_t first, std::int64_t count,
+              std::vector<std::int32_t>& tokens) {
+    for (std::int64_t r = first; r < first + count; ++r) {
+      const KeyRun& run = batch.runs[static_cast<std::size_t>(r)];
+      for (std::int64_t row = run.row; row < run.row + run.count; ++row) {
+        REQUIRE(rows_.at(row).second == static_cast<std::int32_t>(tokens.size()));
+        tokens.push_back(rows_.at(row).first);
+      }
+    }
+  }
+
+  std::map<std::int64_t, std::pair<std::int32_t, std::int32_t>> rows_;  // token, position
+};
+
+struct Run {
+  std::vector<Group> groups;
+  GenerationStatistics statistics;
+  std::int64_t most_decoding = 0;  // completions in a pass
+  std::int64_t most_prefill = 0;   // prompt tokens in a pass
+};
+
+Run run(const std::vector<GenerateRequest>& requests, const SamplingParams& sampling,
+        SchedulerConfig config) {
+  config.stop_tokens = kStop;
+  Scheduler scheduler(requests, sampling, config);
+  TokenCache cache;
+  ForwardBatch batch;
+  std::vector<Draw> draws;
+  Run result;
+  GenerationStatistics before;
+  while (scheduler.next(batch, draws)) {
+    const auto histories = cache.run(batch);
+    std::vector<std::int32_t> tokens;
+    for (const Draw& draw : draws) {
+      tokens.push_back(token_after(histories[static_cast<std::size_t>(draw.row)], draw.key));
+    }
+    // Numbers in place of experts: one layer of the token's position, one of two constants.
+    std::vector<std::vector<std::int32_t>> experts = {batch.positions, {}};
+    for (std::int64_t t = 0; t < batch.size(); ++t) experts[1].insert(experts[1].end(), {500, 600});
+    scheduler.record_experts(batch, experts);
+    const std::int64_t prefill = scheduler.statistics().prompt_tokens - before.prompt_tokens;
+    before = scheduler.statistics();
+    result.most_prefill = std::max(result.most_prefill, prefill);
+    result.most_decoding = std::max(result.most_decoding, batch.size() - prefill);
+    scheduler.accept(tokens, std::vector<float>(tokens.size(), -1.0F));
+  }
+  result.statistics = scheduler.statistics();
+  result.groups = scheduler.take_groups();
+  return result;
+}
+
+void check_experts(const std::vector<std::uint16_t>& experts, std::size_t first_position,
+                   std::size_t count) {
+  REQUIRE(experts.size() == 3 * count);
+  for (std::size_t t = 0; t < count; ++t) {
+    REQUIRE(experts[3 * t] == first_position + t);
+    REQUIRE(experts[3 * t + 1] == 500);
+    REQUIRE(experts[3 * t + 2] == 600);
+  }
+}
+
+void check_groups(const std::vector<GenerateRequest>& requests, const SamplingParams& sampling,
+                  const std::vector<Group>& groups) {
+  REQUIRE(groups.size() == requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const std::size_t prompt = requests[i].prompt.size();
+    REQUIRE(groups[i].completions.size() == static_cast<std::size_t>(requests[i].num_generations));
+    check_experts(groups[i].prompt_experts, 0, prompt);
+    for (std::size_t s = 0; s < groups[i].completions.size(); ++s) {
+      const Completion& completion = groups[i].completions[s];
+      const Completion wanted = expected(requests[i], static_cast<std::uint32_t>(s), sampling);
+      REQUIRE(completion.tokens == wanted.tokens);
+      REQUIRE(completion.stop_reason == wanted.stop_reason);
+      REQUIRE(completion.logprobs.size() == completion.tokens.size());
+      check_experts(completion.experts, prompt, completion.tokens.size() - 1);
+    }
+  }
+}
+
+TEST_CASE("scheduler: every query sees its own sequence, whatever the slots, pages and chunks",
+          "[rollout]") {
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(25);
+  const SamplingParams sampling{.max_new_tokens = 12, .seed = 4, .stream = 1};
+  std::int64_t prompts = 0;
+  for (const GenerateRequest& request : requests)
+    prompts += static_cast<std::int64_t>(request.prompt.size());
+  for (const std::int64_t slots : {1, 2, 9, 1000}) {
+    for (const std::int64_t page_size : {1, 4, 16}) {
+      for (const std::int64_t chunk : {0, 1, 7}) {
+        INFO(slots << " slots, pages of " << page_size << ", chunks of " << chunk);
+        const std::int64_t enough = enough_pages(requests, sampling, slots, page_size);
+        const Run result = run(requests, sampling,
+                               {.max_num_seqs = slots,
+                                .page_size = page_size,
+                                .num_pages = enough,
+                                .prefill_chunk = chunk});
+        check_groups(requests, sampling, result.groups);
+        CHECK(result.most_decoding <= slots);
+        CHECK((chunk == 0 || result.most_prefill <= chunk));
+        CHECK(result.statistics.prompt_tokens == prompts);
+        CHECK(result.statistics.peak_pages <= enough);
+        CHECK(result.statistics.finished_completions == result.statistics.num_completions);
+      }
+    }
+  }
+}
+
+TEST_CASE("scheduler: few pages delay completions and change none", "[rollout]") {
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(20);
+  const SamplingParams sampling{.max_new_tokens = 9, .seed = 4};
+  // 18 rows of the longest prompt and 8 of a completion, in pages of 4: 5 + 2 at the least.
+  const Run wide = run(requests, sampling, {.max_num_seqs = 64, .page_size = 4, .num_pages = 1000});
+  for (const std::int64_t num_pages : {7, 8, 20}) {
+    const Run tight =
+        run(requests, sampling, {.max_num_seqs = 64, .page_size = 4, .num_pages = num_pages});
+    check_groups(requests, sampling, tight.groups);
+    CHECK(tight.statistics.peak_pages <= num_pages);
+    CHECK(tight.statistics.forward_passes > wide.statistics.forward_passes);
+    CHECK(tight.statistics.prompt_tokens == wide.statistics.prompt_tokens);
+  }
+}
+
+TEST_CASE("scheduler: a group of 100 in 64 slots fills them and feeds the prompt once",
+          "[rollout]") {
+  std::vector<GenerateRequest> requests = testing::mixed_requests(1);
+  requests[0].prompt.assign(10, 7);
+  requests[0].num_generations = 100;
+  const SamplingParams sampling{.max_new_tokens = 30, .seed = 9};
+  const Run result = run(requests, sampling, {.max_num_seqs = 64, .num_pages = 1000});
+  check_groups(requests, sampling, result.groups);
+  CHECK(result.most_decoding == 64);
+  CHECK(result.statistics.prompt_tokens == 10);
+  CHECK(result.statistics.num_completions == 100);
+}
+
+TEST_CASE("scheduler: completions of one token take no pages", "[rollout]") {
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(6);
+  const SamplingParams sampling{.max_new_tokens = 1};
+  const Run result = run(requests, sampling, {.max_num_seqs = 64, .page_size = 32, .num_pages = 6});
+  check_groups(requests, sampling, result.groups);
+  CHECK(result.statistics.forward_passes == 1);
+  CHECK(result.statistics.peak_pages == 6);
+}
+
+TEST_CASE("scheduler: no requests, no work", "[rollout]") {
+  const Run result = run({}, {}, {.num_pages = 0});
+  CHECK(result.groups.empty());
+  CHECK(result.statistics.forward_passes == 0);
+}
+
+TEST_CASE("scheduler: refuses what cannot run", "[rollout]") {
+  std::vector<GenerateRequest> requests = testing::mixed_requests(3);
+  const SamplingParams sampling{.max_new_tokens = 9};
+  const SchedulerConfig config{.page_size = 4, .num_pages = 100};
+  CHECK_NOTHROW(Scheduler(requests, sampling, config));
+  CHECK_THROWS_AS(Scheduler(requests, {.max_new_tokens = 0}, config), std::invalid_argument);
+  CHECK_THROWS_AS(Scheduler(requests, sampling, {.max_num_seqs = 0, .num_pages = 100}),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(Scheduler(requests, sampling, {.num_pages = 100, .prefill_chunk = -1}),
+                  std::invalid_argument);
+  requests[1].prompt.assign(9, 5);
+  CHECK_THROWS_WITH(
+      Scheduler(requests, sampling, {.page_size = 4, .num_pages = 4}),
+      Catch::Contains("request 1 takes 3 pages for its prompt and 2 for a completion") &&
+          Catch::Contains("the cache has 4"));
+  requests[2].num_generations = 0;
+  CHECK_THROWS_WITH(Scheduler(requests, sampling, config),
+                    Catch::Contains("request 2 asks for 0 completions"));
+  requests[0].prompt.clear();
+  CHECK_THROWS_WITH(Scheduler(requests, sampling, config),
+                    Catch::Contains("request 0 has an empty prompt"));
+}
+
+TEST_CASE("scheduler: takes one token for every draw", "[rollout]") {
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(1);
+  Scheduler scheduler(requests, {.max_new_tokens = 4}, {.num_pages = 100});
+  ForwardBatch batch;
+  std::vector<Draw> draws;
+  REQUIRE(scheduler.next(batch, draws));
+  const std::vector<std::int32_t> tokens(draws.size() + 1, 5);
+  const std::vector<float> logprobs(draws.size() + 1, -1.0F);
+  CHECK_THROWS_AS(scheduler.accept(tokens, logprobs), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace zeroth
