@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <utility>
 #include <vector>
 
 #include "tests/support/close.h"
@@ -103,8 +102,10 @@ TEST_CASE("adamw: a range updated in parts has the bits of one update") {
   State whole = start;
   step(best_context(), step_args(3), whole, g);
   std::vector<float> w;
-  for (const auto& [begin, end] :
-       {std::pair<std::ptrdiff_t, std::ptrdiff_t>{0, 7}, {7, 5000}, {5000, 10000}}) {
+  const std::ptrdiff_t cuts[] = {0, 7, 5000, 10000};
+  for (int i = 0; i < 3; ++i) {
+    const std::ptrdiff_t begin = cuts[i];
+    const std::ptrdiff_t end = cuts[i + 1];
     const auto part = [&](const std::vector<float>& all) {
       return std::vector<float>(all.begin() + begin, all.begin() + end);
     };

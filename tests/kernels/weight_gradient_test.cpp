@@ -92,14 +92,11 @@ TEST_CASE("weight_gradient: hand-computed, added to what is there") {
 }
 
 TEST_CASE("weight_gradient: agrees with double precision at odd shapes") {
-  for (const auto& [N, K] : {std::array<std::int64_t, 2>{1, 1},
-                             {3, 15},
-                             {15, 100},
-                             {16, 16},
-                             {17, 3},
-                             {31, 33},
-                             {33, 31},
-                             {100, 17}}) {
+  const std::array<std::int64_t, 2> shapes[] = {{1, 1},  {3, 15},  {15, 100}, {16, 16},
+                                                {17, 3}, {31, 33}, {33, 31},  {100, 17}};
+  for (const auto& shape : shapes) {
+    const std::int64_t N = shape[0];
+    const std::int64_t K = shape[1];
     const Problem problem(N, K, {0, 3, 3, 20, 37});
     const auto dw = same_everywhere([&](const Context& c) {
       Guarded out(std::vector<float>(static_cast<std::size_t>(N * K), 0.0F));
