@@ -32,8 +32,8 @@ class ThreadPool {
 
   int num_threads() const { return num_threads_; }
 
-  /// Calls f(begin, end) over [0, count) in pieces of at most `grain`, on all threads, and returns when all are
-  /// done. One caller at a time; f must not throw and must not call parallel_for.
+  /// Calls f(begin, end) over [0, count) on all threads, in pieces of at most `grain` (one thread: in one piece),
+  /// and returns when all are done. One caller at a time; f must not throw and must not call parallel_for.
   void parallel_for(std::int64_t count, std::int64_t grain, RangeFunction f);
 
  private:

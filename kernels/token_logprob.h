@@ -4,7 +4,7 @@
 //   entropy = log sum - sum_j p_j (z[j] - max z)
 //
 // A row may have any number of targets: the last position of a shared prompt has one for each completion of its group.
-// The sum runs in lane v mod 16, then one tree; sampling (sample.h) uses the same function, so that what a rollout
+// The sum runs in lane v mod 16, then one tree; sample() uses the same function, so that what a rollout
 // reports and what the learner computes are the same bits.
 #pragma once
 
