@@ -14,7 +14,7 @@ struct Activations {
   bool keep_layers;                      // true: one LayerActivations a layer, for backward
   std::vector<LayerActivations> layers;  // one when not kept
   Buffer hidden;                         // [T, D] residual stream after the last layer, before the final norm
-  std::vector<std::vector<std::int32_t>> experts;  // [moe layers][T * K] the experts chosen; kept passes only
+  std::vector<std::vector<std::int32_t>> experts;  // [moe layers][T * K] the experts chosen
 };
 
 /// Runs the layers over `batch`, writing each token's entry into `cache` at its row.

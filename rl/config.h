@@ -212,7 +212,7 @@ struct SampleConfig : PolicyOptions {
 template <class Visitor>
 void visit_fields(Visitor& v, SampleConfig& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
-  v("prompt", c.prompt, "text that fills the template's {question}");
+  v("prompt", c.prompt, "text that fills the template's {question}; - = standard input");
   v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
   v("num_generations", c.num_generations, "completions");
   v("max_completion_length", c.max_completion_length, "tokens of the longest completion");

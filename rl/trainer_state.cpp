@@ -44,7 +44,7 @@ std::string write_trainer_state(const TrainerState& state) {
   json["step"] = state.step;
   json["num_tokens"] = state.num_tokens;
   json["seed"] = state.seed;
-  json["data_position"] = state.data_position;
+  json["num_updates"] = state.num_updates;
   json["config_sha256"] = state.config_sha256;
   json["extra"] = parse_extra(state.extra_json);
   return write_json(json, JsonLayout::indented) + "\n";
@@ -58,7 +58,7 @@ TrainerState read_trainer_state(const std::filesystem::path& directory) {
           .num_tokens = get_count(json, "num_tokens"),
           .command = json.get_string("command"),
           .seed = get_uint64(json, "seed"),
-          .data_position = get_uint64(json, "data_position"),
+          .num_updates = get_uint64(json, "num_updates"),
           .config_sha256 = json.get_string("config_sha256"),
           .extra_json = write_json(extra.value())};
 }

@@ -12,7 +12,7 @@ struct TrainerState {
   std::int64_t num_tokens = 0;      // tokens trained on
   std::string command;              // "sft" or "grpo"
   std::uint64_t seed = 0;           // of the run
-  std::uint64_t data_position = 0;  // records taken from the data set's order
+  std::uint64_t num_updates = 0;  // optimizer updates done; several a step with num_iterations > 1
   std::string config_sha256;        // of the resolved configuration; the caller's to compare
   std::string extra_json = "{}";    // one JSON object of the trainer's own
 };

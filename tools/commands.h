@@ -12,8 +12,15 @@ inline constexpr int kExitFailed = 1;
 inline constexpr int kExitWrongInput = 2;
 inline constexpr int kExitInterrupted = 130;  // stopped at a resumable point
 
+int run_bench(int argc, char** argv);
+int run_eval(int argc, char** argv);
+int run_grpo(int argc, char** argv);
 int run_init(int argc, char** argv);
 int run_inspect(int argc, char** argv);
+int run_logits(int argc, char** argv);
+int run_quickstart(int argc, char** argv);
+int run_sample(int argc, char** argv);
 int run_score(int argc, char** argv);
+int run_sft(int argc, char** argv);
 
 }  // namespace zeroth

@@ -1,6 +1,8 @@
 // zeroth: finds the command, and turns exceptions into text and exit codes.
 
 #include <exception>
+#include <malloc.h>
+
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -19,9 +21,16 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
+    {"quickstart", "random weights to a trained model in minutes", zeroth::run_quickstart},
     {"init", "write a checkpoint with random weights", zeroth::run_init},
-    {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
+    {"sft", "supervised fine-tuning on a data set's solutions", zeroth::run_sft},
+    {"grpo", "reinforcement learning with group-relative advantages", zeroth::run_grpo},
+    {"sample", "completions of one prompt", zeroth::run_sample},
+    {"eval", "pass@1, greedy, maj@n and pass@n of a checkpoint", zeroth::run_eval},
     {"score", "reward the completions of a JSONL file", zeroth::run_score},
+    {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
+    {"logits", "logits of every position of a text, as JSON", zeroth::run_logits},
+    {"bench", "speed beside a plain PyTorch program, in one run", zeroth::run_bench},
 };
 
 void print_help() {
@@ -60,6 +69,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Kernels take and give back scratch of any size all the time: keep it in the process.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {
     return run(argc, argv);
   } catch (const zeroth::InputError& error) {

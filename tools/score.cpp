@@ -5,7 +5,6 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <iostream>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +15,7 @@
 #include "system/file.h"
 #include "system/json.h"
 #include "tools/commands.h"
+#include "tools/named_rewards.h"
 #include "tools/options.h"
 #include "tools/summary.h"
 
@@ -81,12 +81,6 @@ std::vector<ScoreRow> read_rows(const std::string& file) {
                       .actual = "none"});
   }
   return rows;
-}
-
-WeightedRewards make_rewards(const ScoreConfig& config) {
-  std::vector<std::unique_ptr<Reward>> rewards;
-  for (const std::string& name : config.reward_funcs) rewards.push_back(make_reward(name));
-  return WeightedRewards(std::move(rewards), config.reward_weights);
 }
 
 boost::json::object to_json(const Summary& summary) {
@@ -156,7 +150,7 @@ int run_score(int argc, char** argv) {
     }
     return kExitDone;
   }
-  const WeightedRewards rewards = make_rewards(config);
+  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights);
   const std::vector<ScoreRow> rows = read_rows(config.dataset_name);
   if (options.dry_run) {
     std::cout << "would score " << rows.size() << " completions\n";

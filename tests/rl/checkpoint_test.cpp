@@ -50,7 +50,7 @@ struct Run {
                                 .num_tokens = 100 * step,
                                 .command = "grpo",
                                 .seed = 7,
-                                .data_position = static_cast<std::uint64_t>(8 * step),
+                                .num_updates = static_cast<std::uint64_t>(8 * step),
                                 .config_sha256 = "c0ffee",
                                 .extra_json = R"({"seconds":1.5})"};
     return save_checkpoint(output_dir,
@@ -104,7 +104,7 @@ TEST_CASE("checkpoint: what is saved is loaded, bit for bit", "[rl]") {
   CHECK(loaded.state.num_tokens == 4000);
   CHECK(loaded.state.command == "grpo");
   CHECK(loaded.state.seed == 7);
-  CHECK(loaded.state.data_position == 320);
+  CHECK(loaded.state.num_updates == 320);
   CHECK(loaded.state.config_sha256 == "c0ffee");
   CHECK(loaded.state.extra_json == R"({"seconds":1.5})");
 }

@@ -19,7 +19,7 @@ TrainerState example() {
           .num_tokens = 123456789012,
           .command = "grpo",
           .seed = std::numeric_limits<std::uint64_t>::max(),
-          .data_position = 320,
+          .num_updates = 320,
           .config_sha256 = std::string(64, 'a'),
           .extra_json = R"({"reference":"runs/base","bias":[0.5,-1.0]})"};
 }
@@ -45,7 +45,7 @@ TEST_CASE("trainer state: written and read back", "[rl]") {
   CHECK(again.num_tokens == state.num_tokens);
   CHECK(again.command == state.command);
   CHECK(again.seed == state.seed);
-  CHECK(again.data_position == state.data_position);
+  CHECK(again.num_updates == state.num_updates);
   CHECK(again.config_sha256 == state.config_sha256);
   CHECK(again.extra_json == state.extra_json);
 }
@@ -65,7 +65,7 @@ TEST_CASE("trainer state: a wrong key is named", "[rl]") {
   const std::string text = write_trainer_state(example());
   CHECK_THROWS_WITH(read(replaced(text, "\"step\": 40", "\"step\": -40")), Catch::Contains("step"));
   CHECK_THROWS_WITH(read(replaced(text, "\"seed\"", "\"sead\"")), Catch::Contains("seed"));
-  CHECK_THROWS_WITH(read(replaced(text, "320", "\"320\"")), Catch::Contains("data_position"));
+  CHECK_THROWS_WITH(read(replaced(text, "320", "\"320\"")), Catch::Contains("num_updates"));
   CHECK_THROWS_AS(read(replaced(text, "320", "3.5")), InputError);
   CHECK_THROWS_AS(read(""), InputError);
 }

@@ -1,0 +1,74 @@
+// One GRPO step (Shao et al. 2024, arXiv:2402.03300, algorithm 1): problems -> groups -> rewards -> advantages -> loss ->
+// update. Everything a step does is a function of (configuration, data, seed, step).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/order.h"
+#include "datasets/problem.h"
+#include "policy/prompt_template.h"
+#include "rewards/weighted_sum.h"
+#include "rl/advantage.h"
+#include "rl/completions_log.h"
+#include "rl/config.h"
+#include "rl/learner.h"
+#include "rl/losses/grpo.h"
+#include "rl/metrics.h"
+#include "rl/trained_policy.h"
+#include "rollout/engine.h"
+
+namespace zeroth {
+
+struct GrpoStep {
+  std::vector<Metric> metrics;                // TRL's names
+  std::vector<CompletionRecord> completions;  // when asked for
+};
+
+class GrpoTrainer {
+ public:
+  /// All references outlive the trainer. `reference` is the frozen policy of the KL term, null when beta is 0.
+  GrpoTrainer(const Context& context, TrainedPolicy& policy, const PackedPolicy* reference, Engine& engine,
+              const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
+              const WeightedRewards& rewards, const GrpoConfig& config);
+
+  /// Executes step `step` (1, 2, …). Throws std::runtime_error when an on-policy log-prob of the learner differs from
+  /// the rollout's in any bit, or a router chose other experts.
+  GrpoStep step(std::int64_t step, double learning_rate, bool keep_completions);
+
+  /// Tokens sampled and prompts read so far, as num_tokens counts them.
+  std::int64_t num_tokens() const { return num_tokens_; }
+  void set_num_tokens(std::int64_t num_tokens) { num_tokens_ = num_tokens; }
+
+ private:
+  struct Rollout;  // the step's groups, decoded and scored
+
+  Rollout roll_out(std::int64_t step);
+  void score(Rollout& rollout) const;
+  void learn(Rollout& rollout, double learning_rate);
+  void compare_with_rollout(const Rollout& rollout, const BatchForward& forward, std::vector<Metric>& metrics) const;
+  std::vector<Metric> metrics_of(const Rollout& rollout) const;
+  std::vector<CompletionRecord> records_of(const Rollout& rollout) const;
+
+  const Context& context_;
+  TrainedPolicy& policy_;
+  const PackedPolicy* reference_;
+  Engine& engine_;
+  const std::vector<Problem>& problems_;
+  const PromptTemplate& prompt_template_;
+  const WeightedRewards& rewards_;
+  const GrpoConfig& config_;
+  ProblemOrder order_;
+  Learner learner_;
+  std::unique_ptr<Learner> reference_learner_;
+  PolicyLossConfig loss_config_;
+  std::int64_t num_tokens_ = 0;
+};
+
+/// The configured words as the enums they name.
+ScaleRewards parse_scale_rewards(const std::string& text);
+LossType parse_loss_type(const std::string& text);
+
+}  // namespace zeroth

@@ -1,0 +1,186 @@
+// zeroth bench quickstart: steps of the plain PyTorch program and of ours, turn by turn, on the same checkpoint and
+// prompts, with the same threads.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "datasets/problem_source.h"
+#include "rl/grpo_trainer.h"
+#include "rl/training_options.h"
+#include "rollout/local_engine.h"
+#include "system/error.h"
+#include "system/file.h"
+#include "system/json.h"
+#include "system/line_process.h"
+#include "tools/commands.h"
+#include "tools/compute.h"
+#include "tools/named_rewards.h"
+#include "tools/options.h"
+
+namespace zeroth {
+
+namespace fs = std::filesystem;
+
+struct BenchConfig : PolicyOptions {
+  BenchConfig() {
+    dtype = "float32";
+    seed = 1;
+    model_name_or_path = "runs/quickstart/base";
+  }
+  std::string what;
+  std::int64_t steps = 15;
+  std::int64_t warmup = 2;
+  std::string python = ".venv/bin/python";
+  std::string peer = "tests/interop/plain_torch_grpo.py";
+  bool json = false;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, BenchConfig& c) {
+  v("what", c.what, "what to measure", {"quickstart"});
+  visit_fields(v, static_cast<PolicyOptions&>(c));
+  v("steps", c.steps, "GRPO steps of each program, warm-up included");
+  v("warmup", c.warmup, "first steps that are not counted");
+  v("python", c.python, "interpreter with torch (tools/setup --interop makes .venv)");
+  v("peer", c.peer, "the plain PyTorch program");
+  v("json", c.json, "print one JSON object");
+}
+
+void check(const BenchConfig& config) {
+  const auto refuse = [](const char* field, const std::string& expected, const std::string& actual) {
+    throw InputError({.source = "bench", .field = field, .expected = expected, .actual = actual});
+  };
+  if (config.what != "quickstart") refuse("what", "quickstart", config.what.empty() ? "nothing" : config.what);
+  if (config.warmup < 0 || config.steps <= config.warmup) {
+    refuse("steps", "more than warmup (" + std::to_string(config.warmup) + ")", std::to_string(config.steps));
+  }
+  for (const std::string& file : {config.python, config.peer, config.model_name_or_path + "/config.json"}) {
+    if (!fs::exists(file)) refuse("", "the file " + file, "none");
+  }
+}
+
+namespace {
+
+struct Rates {
+  std::vector<double> sampling, learning;  // tokens a second, one a step
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+GrpoConfig bench_recipe(const BenchConfig& config) {
+  GrpoConfig grpo;
+  grpo.model_name_or_path = config.model_name_or_path;
+  grpo.seed = config.seed;
+  grpo.loss_type = "dr_grpo";
+  grpo.scale_rewards = "none";
+  grpo.reward_funcs = {"accuracy_in_format", "format"};
+  grpo.reward_weights = {1.0, 0.1};
+  grpo.micro_batch_tokens = 4096;
+  return grpo;
+}
+
+fs::path write_prompts(const std::vector<Problem>& problems) {
+  const fs::path file = fs::temp_directory_path() / ("zeroth-bench-" + std::to_string(getpid()) + ".jsonl");
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(1000, problems.size()); ++i) {
+    text += write_json(boost::json::object{{"prompt", problems[i].question}, {"answer", problems[i].answer}}) + "\n";
+  }
+  write_file_atomically(file, text);
+  return file;
+}
+
+double metric(const std::vector<Metric>& metrics, const char* name) {
+  for (const Metric& m : metrics) {
+    if (m.name == name) return m.value;
+  }
+  throw std::logic_error(std::string("bench: no metric ") + name);
+}
+
+void print_line(const char* what, const std::vector<double>& peer, const std::vector<double>& ours) {
+  std::printf("%-10s %14.0f %14.0f %9.2f\n", what, median(peer), median(ours), median(ours) / median(peer));
+}
+
+void print_result(const BenchConfig& config, const Compute& compute, const Rates& peer, const Rates& ours) {
+  if (config.json) {
+    const auto entry = [](const std::vector<double>& p, const std::vector<double>& o) {
+      return boost::json::object{{"peer", median(p)}, {"zeroth", median(o)}, {"ratio", median(o) / median(p)}};
+    };
+    std::cout << write_json(boost::json::object{{"threads", compute.context().pool->num_threads()},
+                                                {"isa", isa_name(compute.context().isa)},
+                                                {"dtype", config.dtype},
+                                                {"steps", config.steps - config.warmup},
+                                                {"sampling_tokens_per_second", entry(peer.sampling, ours.sampling)},
+                                                {"learner_tokens_per_second", entry(peer.learning, ours.learning)}})
+              << "\n";
+    return;
+  }
+  std::printf("quickstart step, 8 x 100 completions, %s, %s; medians of %lld steps, turn by turn\n",
+              compute.description().c_str(), config.dtype.c_str(),
+              static_cast<long long>(config.steps - config.warmup));
+  std::printf("%-10s %14s %14s %9s\n", "tokens/s", "plain PyTorch", "zeroth", "ratio");
+  print_line("sampling", peer.sampling, ours.sampling);
+  print_line("learner", peer.learning, ours.learning);
+}
+
+}  // namespace
+
+int run_bench(int argc, char** argv) {
+  BenchConfig config;
+  const ResolvedOptions options = resolve(
+      argc, argv, config,
+      {.name = "bench", .summary = "speed beside a plain PyTorch program, in one run", .positional = "what"});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  const Compute compute(config);
+  const int threads = compute.context().pool->num_threads();
+  const GrpoConfig grpo = bench_recipe(config);
+  const std::vector<Problem> problems =
+      load_problems("sums", "train", "train", "plain", static_cast<std::uint64_t>(config.seed));
+  const PromptTemplate prompt_template = PromptTemplate::from_text("{question}", "bench");
+  const WeightedRewards rewards = named_rewards(grpo.reward_funcs, grpo.reward_weights);
+  TrainedPolicy policy(compute.context(), config.model_name_or_path, parse_dtype(config.dtype));
+  LocalEngine engine(compute.context(), policy.packed(), {.max_num_seqs = grpo.max_num_seqs, .record_experts = true});
+  GrpoTrainer trainer(compute.context(), policy, nullptr, engine, problems, prompt_template, rewards, grpo);
+
+  const fs::path prompts = write_prompts(problems);
+  LineProcess peer({config.python, config.peer, "--checkpoint", config.model_name_or_path, "--prompts",
+                    prompts.string(), "--steps", std::to_string(config.steps), "--warmup",
+                    std::to_string(config.warmup), "--threads", std::to_string(threads), "--dtype", config.dtype,
+                    "--wait_for_line"});
+  Rates peer_rates;
+  Rates our_rates;
+  std::int64_t tokens_before = 0;
+  for (std::int64_t step = 1; step <= config.steps; ++step) {
+    peer.write_line("step");
+    const JsonReader line = JsonReader::parse(peer.read_line(), config.peer);
+    const GrpoStep ours = trainer.step(step, grpo.learning_rate, false);
+    const double prompt_tokens = static_cast<double>(engine.statistics().prompt_tokens);
+    const double completion_tokens = static_cast<double>(trainer.num_tokens() - tokens_before) - prompt_tokens;
+    tokens_before = trainer.num_tokens();
+    // The learner's tokens are counted as one that repeats the prompt would: once a sequence.
+    const double learner_tokens = completion_tokens + prompt_tokens * static_cast<double>(grpo.num_generations);
+    if (step > config.warmup) {
+      peer_rates.sampling.push_back(line.get_double("sample_tokens") / line.get_double("sample_seconds"));
+      peer_rates.learning.push_back(line.get_double("learn_tokens") / line.get_double("learn_seconds"));
+      our_rates.sampling.push_back(completion_tokens / metric(ours.metrics, "time/rollout"));
+      our_rates.learning.push_back(learner_tokens / metric(ours.metrics, "time/learn"));
+    }
+    std::fprintf(stderr, "step %lld of %lld\n", static_cast<long long>(step), static_cast<long long>(config.steps));
+  }
+  fs::remove(prompts);
+  print_result(config, compute, peer_rates, our_rates);
+  return kExitDone;
+}
+
+}  // namespace zeroth

@@ -1,0 +1,85 @@
+// zeroth grpo: reinforcement learning with group-relative advantages.
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+
+#include "datasets/problem_source.h"
+#include "policy/model_config.h"
+#include "policy/tokenizer.h"
+#include "rewards/registry.h"
+#include "rl/train_grpo.h"
+#include "tools/commands.h"
+#include "tools/compute.h"
+#include "tools/memory_plan.h"
+#include "tools/named_prompt.h"
+#include "tools/named_rewards.h"
+#include "tools/training_command.h"
+
+namespace zeroth {
+namespace {
+
+int dry_run(const GrpoConfig& config, const ResolvedOptions& options, const std::vector<Problem>& problems,
+            const PromptTemplate& prompt_template) {
+  const Tokenizer tokenizer = Tokenizer::load(config.model_name_or_path);
+  std::size_t longest = 0;
+  for (const Problem& problem : problems) {
+    longest = std::max(longest, tokenizer.encode(prompt_template.render(problem.question)).size());
+  }
+  std::cout << to_toml_with_provenance(options) << "\n"
+            << problems.size() << " problems, the longest prompt has " << longest << " tokens; "
+            << config.num_prompts_per_step * config.num_generations << " completions a step\n"
+            << describe(plan_grpo(read_model_config(config.model_name_or_path + "/config.json"), config,
+                                  static_cast<std::int64_t>(longest)));
+  return kExitDone;
+}
+
+}  // namespace
+
+int run_grpo(int argc, char** argv) {
+  GrpoConfig config;
+  const ResolvedOptions options = resolve(
+      argc, argv, config,
+      {.name = "grpo", .summary = "reinforcement learning with group-relative advantages", .positional = ""});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  const auto seed = static_cast<std::uint64_t>(config.seed);
+  const PromptTemplate prompt_template = named_prompt(config.prompt_template);
+  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights);
+  const std::vector<Problem> problems =
+      load_problems(config.dataset_name, config.dataset_split, "train", config.columns, seed);
+  std::vector<Problem> eval_problems;
+  if (!config.eval_dataset_name.empty()) {
+    eval_problems = load_problems(config.eval_dataset_name, "", "validation", config.columns, seed);
+    const auto limit = static_cast<std::size_t>(config.num_eval_problems);
+    if (limit > 0 && eval_problems.size() > limit) eval_problems.resize(limit);
+  }
+  if (options.dry_run) return dry_run(config, options, problems, prompt_template);
+  const Compute compute(config);
+  TrainingCommand command(config, "grpo", "reward");
+  command.save_config(options);
+  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
+            << problems.size() << " problems\n";
+  const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0]);
+  const RunResult result =
+      train_grpo(compute.context(), config,
+                 {.problems = problems,
+                  .eval_problems = eval_problems,
+                  .prompt_template = prompt_template,
+                  .rewards = rewards,
+                  .right = *right,
+                  .on_evaluation =
+                      [](std::int64_t step, const Evaluation& evaluation) {
+                        std::fprintf(stderr, "step %lld: pass@1 %.3f [%.3f, %.3f], greedy %.3f, format %.3f\n",
+                                     static_cast<long long>(step), evaluation.pass_at_1.mean,
+                                     evaluation.pass_at_1.low, evaluation.pass_at_1.high, evaluation.greedy,
+                                     evaluation.format_rate);
+                        return true;
+                      }},
+                 command.hooks());
+  return command.report(result);
+}
+
+}  // namespace zeroth

@@ -1,0 +1,276 @@
+// zeroth quickstart: random weights -> cold start -> GRPO -> evaluation, on sums solved column by column.
+
+#include <boost/json.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <optional>
+
+#include "rewards/registry.h"
+#include "rl/checkpoint.h"
+#include "rl/train_grpo.h"
+#include "rollout/local_engine.h"
+#include "system/error.h"
+#include "system/file.h"
+#include "system/json.h"
+#include "tools/clock.h"
+#include "tools/cold_start.h"
+#include "tools/commands.h"
+#include "tools/compute.h"
+#include "tools/evaluation_report.h"
+#include "tools/init.h"
+#include "tools/loaded_policy.h"
+#include "tools/named_rewards.h"
+#include "tools/options.h"
+#include "tools/progress.h"
+#include "tools/quickstart_settings.h"
+#include "tools/rejection_sampling.h"
+#include "tools/stop.h"
+
+namespace zeroth {
+
+namespace fs = std::filesystem;
+
+void check(const QuickstartConfig& config) {
+  const auto positive = [](const char* key, std::int64_t value, std::int64_t least) {
+    if (value >= least) return;
+    throw InputError({.source = "quickstart",
+                      .field = key,
+                      .expected = "at least " + std::to_string(least),
+                      .actual = std::to_string(value)});
+  };
+  positive("seed", config.seed, 0);
+  positive("max_steps", config.max_steps, 1);
+  positive("num_generations", config.num_generations, 2);
+  positive("num_prompts_per_step", config.num_prompts_per_step, 1);
+  positive("num_eval_generations", config.num_eval_generations, 1);
+}
+
+namespace {
+
+constexpr std::int64_t kBaseEvalGenerations = 100;  // pass@100 of the base
+
+class Quickstart {
+ public:
+  explicit Quickstart(const QuickstartConfig& config)
+      : config_(config),
+        root_(config.output_dir),
+        compute_(config),
+        task_({.seed = static_cast<std::uint64_t>(config.seed)}),
+        prompt_template_(PromptTemplate::from_text("{question}", "quickstart")),
+        right_(make_reward("accuracy_in_format")),
+        stop_(0.0, monotonic_seconds) {
+    for (const SumsProblem& sum : task_.problems(Split::train)) train_.push_back(sums_problem(sum));
+    for (const SumsProblem& sum : task_.problems(Split::test)) test_.push_back(sums_problem(sum));
+  }
+
+  int run() {
+    std::cerr << "quickstart: sums of two three-digit numbers, seed " << config_.seed << ", "
+              << compute_.description() << ", " << config_.dtype << "\n";
+    make_base();
+    if (stopped_) return stopped("the cold start begins anew");
+    const Evaluation base = measure(root_ / "base", std::max(kBaseEvalGenerations, config_.num_eval_generations), "base");
+    const fs::path trained = reinforce();
+    if (stopped_) return stopped("GRPO goes on from its last checkpoint");
+    const Evaluation grpo = measure(trained, config_.num_eval_generations, "grpo");
+    std::optional<Evaluation> control;
+    if (config_.control) control = run_control();
+    print(base, grpo, control);
+    write_summary(base, grpo, control, trained);
+    return kExitDone;
+  }
+
+ private:
+  int stopped(const char* what) const {
+    std::cerr << "quickstart: interrupted; run the same command again and " << what << "\n";
+    return kExitInterrupted;
+  }
+
+  void make_base() {
+    if (fs::exists(root_ / "base")) {
+      std::cerr << "quickstart: " << (root_ / "base").string() << " is there\n";
+      return;
+    }
+    const double start = monotonic_seconds();
+    fs::create_directories(root_);
+    if (!fs::exists(root_ / "init")) {
+      InitConfig init;
+      init.architecture = "tiny-mla-moe";
+      init.tokenizer = "0123456789+=;?";
+      init.seed = config_.seed;
+      init.output_dir = (root_ / "init").string();
+      write_initial_checkpoint(init);
+    }
+    const ColdStartResult result =
+        cold_start(compute_.context(), config_, ColdStartSettings{}, ColdStartRule{}, task_, root_ / "init", root_ / "base",
+                   {.note = [](const std::string& text) { std::cerr << text << "\n"; },
+                    .stop_requested = [this] { return stop_.requested(); }});
+    stopped_ = result.stopped;
+    seconds_["cold_start"] = monotonic_seconds() - start;
+    std::fprintf(stderr, "cold start: %lld + %lld steps, %lld tokens, %.1f s\n",
+                 static_cast<long long>(result.skill_steps), static_cast<long long>(result.habit_steps),
+                 static_cast<long long>(result.trained_tokens), monotonic_seconds() - start);
+  }
+
+  Evaluation measure(const fs::path& checkpoint, std::int64_t samples, const char* name) {
+    LoadedPolicy policy(checkpoint, config_.dtype);
+    LocalEngine engine(compute_.context(), policy.packed, {});
+    const Evaluation evaluation =
+        evaluate(engine, policy.tokenizer, prompt_template_, test_, *right_,
+                 {.num_generations = samples,
+                  .max_completion_length = grpo_config().max_completion_length,
+                  .seed = static_cast<std::uint64_t>(config_.seed)});
+    parameters_ = policy.weights.num_parameters();
+    active_parameters_ = policy.weights.num_active_parameters();
+    seconds_[std::string("evaluate_") + name] = evaluation.seconds;
+    std::fprintf(stderr, "%s on %lld test problems: pass@1 %.3f, greedy %.3f (%.1f s)\n", name,
+                 static_cast<long long>(evaluation.num_problems), evaluation.pass_at_1.mean, evaluation.greedy,
+                 evaluation.seconds);
+    return evaluation;
+  }
+
+  GrpoConfig grpo_config() const {
+    GrpoConfig grpo;
+    grpo.model_name_or_path = (root_ / "base").string();
+    grpo.output_dir = (root_ / "grpo").string();
+    grpo.dataset_name = "sums";
+    grpo.seed = config_.seed;
+    grpo.dtype = config_.dtype;
+    grpo.learning_rate = 3e-4;
+    grpo.warmup_steps = 5;
+    grpo.max_steps = config_.max_steps;
+    grpo.num_generations = config_.num_generations;
+    grpo.num_prompts_per_step = config_.num_prompts_per_step;
+    grpo.max_completion_length = 56;
+    grpo.loss_type = "dr_grpo";
+    grpo.scale_rewards = "none";
+    grpo.reward_funcs = {"accuracy_in_format", "format"};
+    grpo.reward_weights = {1.0, 0.1};
+    grpo.micro_batch_tokens = 4096;
+    grpo.eval_steps = 20;
+    grpo.num_eval_generations = 4;
+    grpo.save_steps = 20;
+    grpo.save_total_limit = 2;
+    grpo.log_completions = true;
+    return grpo;
+  }
+
+  fs::path reinforce() {
+    GrpoConfig grpo = grpo_config();
+    const LatestCheckpoint latest = latest_checkpoint(grpo.output_dir);
+    if (latest.directory) {
+      if (latest.directory->filename() == "checkpoint-" + std::to_string(grpo.max_steps)) return *latest.directory;
+      grpo.resume_from_checkpoint = "latest";
+    }
+    const double start = monotonic_seconds();
+    const WeightedRewards rewards = named_rewards(grpo.reward_funcs, grpo.reward_weights);
+    // For the curve alone: nothing is chosen by it.
+    const std::vector<Problem> eval_problems(test_.begin(), test_.begin() + 100);
+    Progress progress = stderr_progress("grpo", "steps", grpo.max_steps);
+    const RunResult result = train_grpo(
+        compute_.context(), grpo,
+        {.problems = train_,
+         .eval_problems = eval_problems,
+         .prompt_template = prompt_template_,
+         .rewards = rewards,
+         .right = *right_,
+         .on_evaluation =
+             [](std::int64_t step, const Evaluation& evaluation) {
+               std::fprintf(stderr, "grpo: step %lld, test pass@1 %.3f, greedy %.3f, length %.1f\n",
+                            static_cast<long long>(step), evaluation.pass_at_1.mean, evaluation.greedy,
+                            evaluation.mean_length);
+               return true;
+             }},
+        {.on_step =
+             [&](std::int64_t step, std::span<const Metric> metrics) {
+               char note[64] = "";
+               for (const Metric& metric : metrics) {
+                 if (metric.name == "reward") std::snprintf(note, sizeof note, "reward %.3f", metric.value);
+               }
+               progress.update(step, note);
+             },
+         .stop_requested = [this] { return stop_.requested(); },
+         .note = [](const std::string& text) { std::cerr << text << "\n"; }});
+    progress.finish();
+    stopped_ = result.end == RunEnd::stopped;
+    seconds_["grpo"] = monotonic_seconds() - start;
+    return result.checkpoint;
+  }
+
+  Evaluation run_control() {
+    const double start = monotonic_seconds();
+    if (!fs::exists(root_ / "control")) {
+      rejection_sampling(compute_.context(), grpo_config(), train_, prompt_template_, *right_, root_ / "control",
+                         [](const std::string& text) { std::cerr << text << "\n"; });
+    }
+    seconds_["control"] = monotonic_seconds() - start;
+    return measure(root_ / "control", config_.num_eval_generations, "control");
+  }
+
+  void print(const Evaluation& base, const Evaluation& grpo, const std::optional<Evaluation>& control) const {
+    std::cout << "\n" << test_.size() << " test problems, " << parameters_ << " parameters (" << active_parameters_
+              << " active)\n"
+              << evaluation_header() << evaluation_row("base", base) << evaluation_row("after GRPO", grpo);
+    if (control) std::cout << evaluation_row("control", *control);
+    std::cout << "\nseconds:";
+    for (const auto& [phase, seconds] : seconds_) std::printf(" %s %.1f", phase.c_str(), seconds);
+    std::cout << "\n";
+  }
+
+  boost::json::object entry(const Evaluation& evaluation) const {
+    boost::json::object json = evaluation_json(evaluation);
+    json["parameters"] = parameters_;
+    json["active_parameters"] = active_parameters_;
+    return json;
+  }
+
+  void write_summary(const Evaluation& base, const Evaluation& grpo, const std::optional<Evaluation>& control,
+                     const fs::path& trained) const {
+    boost::json::object seconds;
+    for (const auto& [phase, value] : seconds_) seconds[phase] = value;
+    boost::json::object json = {{"seed", config_.seed},
+                                {"dtype", config_.dtype},
+                                {"computed_with", compute_.description()},
+                                {"base", entry(base)},
+                                {"grpo", entry(grpo)},
+                                {"grpo_checkpoint", trained.string()},
+                                {"seconds", std::move(seconds)}};
+    if (control) json["control"] = entry(*control);
+    write_file_atomically(root_ / "summary.json", write_json(json, JsonLayout::indented) + "\n");
+    std::cerr << "wrote " << (root_ / "summary.json").string() << "\n";
+  }
+
+  const QuickstartConfig& config_;
+  fs::path root_;
+  Compute compute_;
+  SumsTask task_;
+  PromptTemplate prompt_template_;
+  std::unique_ptr<Reward> right_;
+  StopRequest stop_;
+  std::vector<Problem> train_, test_;
+  std::map<std::string, double> seconds_;
+  std::int64_t parameters_ = 0;
+  std::int64_t active_parameters_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+int run_quickstart(int argc, char** argv) {
+  QuickstartConfig config;
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "quickstart", .summary = "random weights to a trained model in minutes", .positional = ""});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  if (options.dry_run) {
+    std::cout << to_toml_with_provenance(options);
+    return kExitDone;
+  }
+  return Quickstart(config).run();
+}
+
+}  // namespace zeroth

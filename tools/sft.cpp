@@ -1,0 +1,44 @@
+// zeroth sft: supervised fine-tuning on a data set's solutions.
+
+#include "rl/train_sft.h"
+
+#include <iostream>
+
+#include "datasets/problem_source.h"
+#include "policy/model_config.h"
+#include "tools/commands.h"
+#include "tools/compute.h"
+#include "tools/memory_plan.h"
+#include "tools/named_prompt.h"
+#include "tools/training_command.h"
+
+namespace zeroth {
+
+int run_sft(int argc, char** argv) {
+  SftConfig config;
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "sft", .summary = "supervised fine-tuning on a data set's solutions", .positional = ""});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  const PromptTemplate prompt_template = named_prompt(config.prompt_template);
+  const std::vector<Problem> problems =
+      load_problems(config.dataset_name, config.dataset_split, "train", config.columns,
+                    static_cast<std::uint64_t>(config.seed));
+  if (options.dry_run) {
+    std::cout << to_toml_with_provenance(options) << "\n"
+              << problems.size() << " problems\n"
+              << describe(plan_sft(read_model_config(config.model_name_or_path + "/config.json"), config));
+    return kExitDone;
+  }
+  const Compute compute(config);
+  TrainingCommand command(config, "sft", "loss");
+  command.save_config(options);
+  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
+            << problems.size() << " problems\n";
+  return command.report(train_sft(compute.context(), config, problems, prompt_template, command.hooks()));
+}
+
+}  // namespace zeroth

@@ -1,0 +1,57 @@
+#include "tools/training_command.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "system/file.h"
+#include "tools/clock.h"
+#include "tools/commands.h"
+
+namespace zeroth {
+
+TrainingCommand::TrainingCommand(const TrainingOptions& options, const std::string& name, std::string metric)
+    : options_(options),
+      name_(name),
+      metric_(std::move(metric)),
+      stop_(options.max_seconds, monotonic_seconds) {}
+
+void TrainingCommand::save_config(const ResolvedOptions& resolved) const {
+  std::filesystem::create_directories(options_.output_dir);
+  const bool resumed = !options_.resume_from_checkpoint.empty();
+  write_file_atomically(std::filesystem::path(options_.output_dir) / (resumed ? "config-resumed.toml" : "config.toml"),
+                        to_toml_with_provenance(resolved));
+}
+
+TrainingHooks TrainingCommand::hooks() {
+  return {.on_step =
+              [this](std::int64_t step, std::span<const Metric> metrics) {
+                if (!progress_) {
+                  progress_ = std::make_unique<Progress>(
+                      stderr_progress(name_, "steps", options_.max_steps, step - 1));
+                }
+                std::string note;
+                for (const Metric& metric : metrics) {
+                  if (metric.name != metric_) continue;
+                  char text[64];
+                  std::snprintf(text, sizeof text, "%s %.3f", metric_.c_str(), metric.value);
+                  note = text;
+                }
+                progress_->update(step, note);
+              },
+          .stop_requested = [this] { return stop_.requested(); },
+          .note = [](const std::string& text) { std::cerr << text << "\n"; }};
+}
+
+int TrainingCommand::report(const RunResult& result) {
+  if (progress_) progress_->finish();
+  if (result.end == RunEnd::finished || !stop_.requested()) {
+    std::cerr << name_ << ": step " << result.step << ", saved " << result.checkpoint.string() << "\n";
+    return kExitDone;
+  }
+  std::cerr << name_ << ": " << stop_.reason() << " after step " << result.step << "; go on with --resume_from_checkpoint "
+            << "latest (" << result.checkpoint.string() << ")\n";
+  return kExitInterrupted;
+}
+
+}  // namespace zeroth

@@ -1,0 +1,35 @@
+// What zeroth sft and zeroth grpo share: the saved configuration, progress, notes and stopping.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "rl/training_run.h"
+#include "tools/options.h"
+#include "tools/progress.h"
+#include "tools/stop.h"
+
+namespace zeroth {
+
+class TrainingCommand {
+ public:
+  /// `metric` is shown beside the progress.
+  TrainingCommand(const TrainingOptions& options, const std::string& name, std::string metric);
+
+  /// Writes the resolved configuration to output_dir/config.toml; on resume to config-resumed.toml.
+  void save_config(const ResolvedOptions& resolved) const;
+
+  TrainingHooks hooks();
+
+  /// Says how the run ended and returns the exit code.
+  int report(const RunResult& result);
+
+ private:
+  const TrainingOptions& options_;
+  std::string name_;
+  std::string metric_;
+  StopRequest stop_;
+  std::unique_ptr<Progress> progress_;
+};
+
+}  // namespace zeroth
