@@ -131,27 +131,29 @@ void gradient_tile(const WeightGradientArgs& args, float* dw, int64_t segment_be
 }  // namespace
 
 void weight_gradient(const Context& context, const WeightGradientArgs& args) {
-  const int64_t row_tiles = (args.N + kTileRows - 1) / kTileRows;
+  constexpr int64_t kRowsAtOnce = 192;  // of x in one column tile: they stay in the nearest cache for all tiles of n
   const int64_t column_tiles = (args.K + kPanel - 1) / kPanel;
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t group = task / (row_tiles * column_tiles);
-      const int64_t column_tile = task / row_tiles % column_tiles;
-      const int64_t n = task % row_tiles * kTileRows;
-      const int64_t k = column_tile * kPanel;
-      const int64_t s0 = args.segment_begin == nullptr ? 0 : args.segment_begin[group];
-      const int64_t s1 = args.segment_begin == nullptr ? args.num_segments : args.segment_begin[group + 1];
-      if (s0 == s1 || args.segments[s0] == args.segments[s1]) continue;
-#define ZEROTH_CALL(rows) gradient_tile<rows>(args, args.dw[group], s0, s1, n, k)
-      if (args.N - n >= kTileRows) {
-        ZEROTH_CALL(kTileRows);
-      } else {
-        ZEROTH_FOR_ROWS(args.N - n, ZEROTH_CALL)
-      }
+      const int64_t group = task / column_tiles;
+      const int64_t k = task % column_tiles * kPanel;
+      int64_t s = args.segment_begin == nullptr ? 0 : args.segment_begin[group];
+      const int64_t last = args.segment_begin == nullptr ? args.num_segments : args.segment_begin[group + 1];
+      while (s < last) {
+        int64_t stop = s + 1;
+        while (stop < last && args.segments[stop + 1] - args.segments[s] <= kRowsAtOnce) ++stop;
+        if (args.segments[stop] > args.segments[s]) {
+          int64_t n = 0;
+#define ZEROTH_CALL(rows) gradient_tile<rows>(args, args.dw[group], s, stop, n, k)
+          for (; n + kTileRows <= args.N; n += kTileRows) ZEROTH_CALL(kTileRows);
+          ZEROTH_FOR_ROWS(args.N - n, ZEROTH_CALL)
 #undef ZEROTH_CALL
+        }
+        s = stop;
+      }
     }
   };
-  context.pool->parallel_for(args.num_groups * row_tiles * column_tiles, larger(1, row_tiles), run);
+  context.pool->parallel_for(args.num_groups * column_tiles, 1, run);
 }
 
 void column_gradient(const Context& context, const ColumnGradientArgs& args) {

@@ -63,7 +63,7 @@ struct TrainingOptions : PolicyOptions, DatasetOptions {
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
-  std::int64_t micro_batch_tokens = 8192;
+  std::int64_t micro_batch_tokens = 1024;
   std::int64_t logging_steps = 1;
   std::int64_t save_steps = 0;
   std::int64_t save_total_limit = 0;

@@ -48,7 +48,7 @@ class Learner {
  public:
   struct Config {
     double temperature = 1.0;               // divides the logits, as in sampling
-    std::int64_t micro_batch_tokens = 4096;  // completion tokens whose activations are kept at once
+    std::int64_t micro_batch_tokens = 1024;  // completion tokens whose activations are kept at once
     bool record_experts = false;
   };
 

@@ -84,7 +84,6 @@ GrpoConfig bench_recipe(const BenchConfig& config) {
   grpo.scale_rewards = "none";
   grpo.reward_funcs = {"accuracy_in_format", "format"};
   grpo.reward_weights = {1.0, 0.1};
-  grpo.micro_batch_tokens = 4096;
   return grpo;
 }
 

@@ -28,7 +28,7 @@ class ColdStart {
         hooks_(hooks),
         train_(task.problems(Split::train)),
         policy_(context, from, parse_dtype(config.dtype)),
-        trainer_(context, policy_, 4096, settings.router_bias_update_speed),
+        trainer_(context, policy_, 1024, settings.router_bias_update_speed),
         engine_(context, policy_.packed(), {}),
         right_(make_accuracy_in_format_reward({})) {
     for (const SumsProblem& sum : task.problems(Split::calibration)) calibration_.push_back(sums_problem(sum));

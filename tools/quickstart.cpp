@@ -147,10 +147,9 @@ class Quickstart {
     grpo.scale_rewards = "none";
     grpo.reward_funcs = {"accuracy_in_format", "format"};
     grpo.reward_weights = {1.0, 0.1};
-    grpo.micro_batch_tokens = 4096;
-    grpo.eval_steps = 20;
+    grpo.eval_steps = 10;
     grpo.num_eval_generations = 4;
-    grpo.save_steps = 20;
+    grpo.save_steps = 10;
     grpo.save_total_limit = 2;
     grpo.log_completions = true;
     return grpo;

@@ -13,7 +13,7 @@ struct QuickstartConfig : PolicyOptions {
     seed = 1;
   }
   std::string output_dir = "runs/quickstart";
-  std::int64_t max_steps = 80;
+  std::int64_t max_steps = 50;
   std::int64_t num_generations = 100;
   std::int64_t num_prompts_per_step = 8;
   std::int64_t num_eval_generations = 16;
@@ -38,8 +38,8 @@ void check(const QuickstartConfig& config);
 
 /// The rule that ends the cold start, on the calibration split.
 struct ColdStartRule {
-  double pass_at_1_low = 0.085;
-  double pass_at_1_high = 0.135;
+  double pass_at_1_low = 0.09;
+  double pass_at_1_high = 0.13;
   double greedy_high = 0.20;
   double aim = 0.11;          // where the mix of habits is steered to
   double skill = 0.42;        // pass@1 at which the first phase has taught the method
