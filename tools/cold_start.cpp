@@ -44,16 +44,16 @@ class ColdStart {
   TrainedPolicy& policy() { return policy_; }
 
  private:
-  // The rate falls linearly over the first `span` steps to a tenth, and stays there.
+  // The rate falls linearly over the first `span` steps to a fifth, and stays there.
   double falling(double peak, std::int64_t step, std::int64_t span) const {
     const double warm = std::min(1.0, static_cast<double>(step + 1) / 20.0);
     const double left = 1.0 - static_cast<double>(step) / static_cast<double>(span);
-    return peak * warm * std::max(0.1, left);
+    return peak * warm * std::max(0.2, left);
   }
 
   bool teach_method() {
     for (std::int64_t step = 0; step < settings_.max_skill_steps; ++step) {
-      train(kSkillStream, step, falling(settings_.skill_learning_rate, step, settings_.max_skill_steps / 2));
+      train(kSkillStream, step, falling(settings_.skill_learning_rate, step, settings_.skill_decay_steps));
       result_.skill_steps = step + 1;
       if (stop_requested()) return false;
       if ((step + 1) % (2 * settings_.evaluate_every) != 0) continue;
@@ -68,7 +68,7 @@ class ColdStart {
   bool teach_habits() {
     result_.careful = settings_.habit_careful;
     for (std::int64_t step = 0; step < settings_.max_habit_steps; ++step) {
-      train(kHabitStream, step, falling(settings_.habit_learning_rate, step, settings_.max_habit_steps / 2));
+      train(kHabitStream, step, falling(settings_.habit_learning_rate, step, settings_.habit_decay_steps));
       result_.habit_steps = step + 1;
       if (stop_requested()) return false;
       if ((step + 1) % settings_.evaluate_every != 0) continue;

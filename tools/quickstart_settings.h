@@ -42,7 +42,7 @@ struct ColdStartRule {
   double pass_at_1_high = 0.13;
   double greedy_high = 0.20;
   double aim = 0.11;          // where the mix of habits is steered to
-  double skill = 0.42;        // pass@1 at which the first phase has taught the method
+  double skill = 0.35;        // pass@1 at which the first phase has taught the method
 };
 
 struct ColdStartSettings {
@@ -50,8 +50,10 @@ struct ColdStartSettings {
   std::int64_t evaluate_every = 50;       // steps
   std::int64_t max_skill_steps = 4000;    // a run that needs more is given up
   std::int64_t max_habit_steps = 2000;
-  double skill_learning_rate = 2e-3;
-  double habit_learning_rate = 5e-4;
+  double skill_learning_rate = 2e-3;      // falls linearly to a fifth over skill_decay_steps
+  std::int64_t skill_decay_steps = 800;
+  double habit_learning_rate = 5e-4;      // likewise
+  std::int64_t habit_decay_steps = 1000;
   double skill_careful = 0.6;             // share of careful traces while the method is taught
   double habit_careful = 0.12;            // and while the bad habits are
   double router_bias_update_speed = 1e-3;
