@@ -38,9 +38,14 @@ struct ForwardBatch {
 struct LayerActivations {
   Buffer x_in;            // [T, D] residual stream before the layer
   Buffer h1, rstd1;       // [T, D], [T]
-  Buffer q_a, q_a_normed, rstd_q;  // [T, q_lora_rank]
+  Buffer q_a, q_a_normed; // mla with q_lora: [T, q_lora_rank]
+  Buffer rstd_q;          // [T] of q_a, or with qk_norm [T, H] of q_raw
+  Buffer q_raw;           // gqa with qk_norm: [T, H * head_dim] before the norm
   Buffer q;               // [T, H * (nope + rope)] or [T, H * head_dim], rotated
-  Buffer kv_raw, kv, rstd_kv;  // [T, cache width]
+  Buffer kv_raw;          // mla: [T, cache width]
+  Buffer kv;              // [T, cache width]; with qk_norm its keys are those before the norm
+  Buffer rstd_kv;         // [T] of kv_raw, or with qk_norm [T, Hkv] of the keys of kv
+  Buffer k;               // gqa with qk_norm: [T, Hkv * head_dim] normed, rotated
   Buffer q_full;          // mla: [T, H, R + rope]
   Buffer attended;        // mla: [T, H, R]
   Buffer row_max, row_sum;     // [T, H]
@@ -61,6 +66,7 @@ struct BackwardScratch {
   Buffer dx;     // [T, D] gradient of the residual stream, running
   Buffer dh;     // [T, D]
   Buffer a, b, c, d;  // as each layer needs
+  std::vector<std::int64_t> head_segments;         // [S + 1] the batch's segments, in heads
   std::vector<std::int64_t> expert_segments;       // [E * S + 1]
   std::vector<std::int64_t> expert_segment_begin;  // [E + 1]
 };

@@ -114,6 +114,10 @@ void PackedPolicy::pack_gqa(const AttentionConfig& config, const std::string& pr
   pack_linear(std::span(&q, 1), into.q, type());
   pack_linear(kv, into.kv, type());
   pack_linear(std::span(&o, 1), into.o, type());
+  if (config.qk_norm) {
+    into.q_norm = offset(prefix + "q_norm.weight");
+    into.k_norm = offset(prefix + "k_norm.weight");
+  }
   if (!config.qkv_bias) return;
   into.q_bias = offset(prefix + "q_proj.bias");
   into.k_bias = offset(prefix + "k_proj.bias");

@@ -44,6 +44,8 @@ struct GqaWeights {
   std::vector<float> kv_bias;  // [k | v], empty without bias
   std::int64_t k_bias = -1;
   std::int64_t v_bias = -1;
+  std::int64_t q_norm = -1;  // [head_dim], -1 without qk_norm
+  std::int64_t k_norm = -1;
 };
 
 struct DenseFfnWeights {

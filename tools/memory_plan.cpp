@@ -13,7 +13,8 @@ constexpr std::int64_t kFloat = 4;
 
 std::int64_t attention_floats(const AttentionConfig& a) {
   if (a.kind == AttentionKind::gqa) {
-    return 2 * a.num_heads * a.head_dim + 2 * a.num_kv_heads * a.head_dim + 2 * a.num_heads;
+    const std::int64_t normed = (a.num_heads + a.num_kv_heads) * (a.head_dim + 1);  // q_raw, k and their rstd
+    return 2 * a.num_heads * a.head_dim + 2 * a.num_kv_heads * a.head_dim + 2 * a.num_heads + (a.qk_norm ? normed : 0);
   }
   const std::int64_t latent = a.kv_lora_rank + a.qk_rope_head_dim;
   return 2 * a.q_lora_rank + a.num_heads * (a.qk_nope_head_dim + a.qk_rope_head_dim) + 2 * latent +
