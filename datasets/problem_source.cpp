@@ -8,7 +8,8 @@
 namespace zeroth {
 namespace {
 
-constexpr std::uint64_t kTraceStream = 0x7472616365;  // keeps solutions apart from the choice of problems
+constexpr std::uint64_t kTraceStream =
+    0x7472616365;  // keeps solutions apart from the choice of problems
 
 Split split_of(const std::string& name) {
   if (name == "train") return Split::train;
@@ -26,16 +27,17 @@ std::vector<Problem> sums(Split split, std::uint64_t seed) {
   std::vector<Problem> problems;
   for (const SumsProblem& sum : task.problems(split)) {
     problems.push_back(sums_problem(sum));
-    problems.back().solution =
-        sums_trace(sum, HabitMix{}, {.seed = seed, .stream = kTraceStream, .index = problems.size()});
+    problems.back().solution = sums_trace(
+        sum, HabitMix{}, {.seed = seed, .stream = kTraceStream, .index = problems.size()});
   }
   return problems;
 }
 
 }  // namespace
 
-std::vector<Problem> load_problems(const std::string& name, const std::string& split, const std::string& default_split,
-                                   const std::string& columns, std::uint64_t seed) {
+std::vector<Problem> load_problems(const std::string& name, const std::string& split,
+                                   const std::string& default_split, const std::string& columns,
+                                   std::uint64_t seed) {
   if (name == "sums") return sums(split_of(split.empty() ? default_split : split), seed);
   if (!split.empty()) {
     throw InputError({.source = "dataset_split",

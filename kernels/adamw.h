@@ -30,7 +30,8 @@ struct AdamwArgs {
 
 void adamw(const Context& context, const AdamwArgs& args);
 
-/// Sum of squares in fp64 over blocks of 4,096 elements, the blocks added in order: one number for any thread count.
+/// Sum of squares in fp64 over blocks of 4,096 elements, the blocks added in order: one number for
+/// any thread count.
 struct SquaredNormArgs {
   const float* x = nullptr;
   std::int64_t n = 0;

@@ -35,7 +35,8 @@ void update_block(const AdamwArgs& args, int64_t begin, int64_t end) {
 
 void adamw(const Context& context, const AdamwArgs& args) {
   const auto run = [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) update_block(args, b * kBlock, smaller(args.n, (b + 1) * kBlock));
+    for (int64_t b = begin; b < end; ++b)
+      update_block(args, b * kBlock, smaller(args.n, (b + 1) * kBlock));
   };
   context.pool->parallel_for((args.n + kBlock - 1) / kBlock, 4, run);
 }

@@ -2,13 +2,15 @@
 //
 //   score[q,j] = scale * sum_d Q[q,d] K[j,d];   out[q] = sum_j softmax(score[q])_j V[j]
 //
-// One kernel serves grouped-query attention (K and V of each kv head side by side in a cache row) and multi-head
-// latent attention (one latent row is K for all heads, and its first Dv floats are V: "absorbed", DeepSeek-V2,
-// arXiv:2405.04434, section 2.1); prefill, chunks, decode and training; pages and a prompt shared by a group.
+// One kernel serves grouped-query attention (K and V of each kv head side by side in a cache row)
+// and multi-head latent attention (one latent row is K for all heads, and its first Dv floats are
+// V: "absorbed", DeepSeek-V2, arXiv:2405.04434, section 2.1); prefill, chunks, decode and training;
+// pages and a prompt shared by a group.
 //
-// Keys come as runs of consecutive cache rows (a page is a run), in ascending position. Two passes with the exact
-// maximum: all scores, then exp, then the sum in lane j mod 16 and one tree, then out as an fma chain over ascending j.
-// So neither pages, nor chunks, nor which sequences share a call, nor threads enter the bits.
+// Keys come as runs of consecutive cache rows (a page is a run), in ascending position. Two passes
+// with the exact maximum: all scores, then exp, then the sum in lane j mod 16 and one tree, then
+// out as an fma chain over ascending j. So neither pages, nor chunks, nor which sequences share a
+// call, nor threads enter the bits.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +24,14 @@ struct KeyRun {
   std::int64_t count = 0;  // consecutive rows
 };
 
-/// Queries of one sequence at consecutive positions. Query i sees the group's prefix and the first own_before + i + 1 of
-/// its own keys.
+/// Queries of one sequence at consecutive positions. Query i sees the group's prefix and the first
+/// own_before + i + 1 of its own keys.
 struct AttentionMember {
   std::int64_t first_query = 0;  // row in q
   std::int64_t num_queries = 0;
-  std::int64_t first_run = 0;    // its own keys: runs[first_run, first_run + num_runs)
+  std::int64_t first_run = 0;  // its own keys: runs[first_run, first_run + num_runs)
   std::int64_t num_runs = 0;
-  std::int64_t own_before = 0;   // own keys that stand before the first query's own
+  std::int64_t own_before = 0;  // own keys that stand before the first query's own
 };
 
 /// Sequences that share a prefix of keys, all of which every query sees (an empty prefix is fine).
@@ -76,7 +78,8 @@ struct AttentionArgs {
 
 void attention(const Context& context, const AttentionArgs& args);
 
-/// Each member's gradient is computed on its own; what flows into a shared prefix is added member by member, in order.
+/// Each member's gradient is computed on its own; what flows into a shared prefix is added member
+/// by member, in order.
 struct AttentionBackwardArgs {
   AttentionLayout layout;
   AttentionShape shape;

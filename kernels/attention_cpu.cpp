@@ -12,15 +12,16 @@ constexpr int64_t kKeyTile = 32;
 // Memory of one task, released with it.
 struct Scratch {
   explicit Scratch(int64_t floats)
-      : data(static_cast<float*>(__builtin_malloc(static_cast<size_t>(larger(1, floats)) * sizeof(float)))) {}
+      : data(static_cast<float*>(
+            __builtin_malloc(static_cast<size_t>(larger(1, floats)) * sizeof(float)))) {}
   ~Scratch() { __builtin_free(data); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   float* data;
 };
 
-// Queries [query_begin, query_end) of members [member_begin, member_end) of one group. More than one member only with
-// all their queries.
+// Queries [query_begin, query_end) of members [member_begin, member_end) of one group. More than
+// one member only with all their queries.
 struct Task {
   int64_t group;
   int64_t member_begin, member_end;
@@ -30,8 +31,10 @@ struct Task {
 struct TaskList {
   explicit TaskList(const AttentionLayout& layout) {
     int64_t capacity = 0;
-    for (int64_t m = 0; m < layout.num_members; ++m) capacity += layout.members[m].num_queries / kQueryBlock + 1;
-    tasks = static_cast<Task*>(__builtin_malloc(static_cast<size_t>(larger(1, capacity)) * sizeof(Task)));
+    for (int64_t m = 0; m < layout.num_members; ++m)
+      capacity += layout.members[m].num_queries / kQueryBlock + 1;
+    tasks = static_cast<Task*>(
+        __builtin_malloc(static_cast<size_t>(larger(1, capacity)) * sizeof(Task)));
     for (int64_t g = 0; g < layout.num_groups; ++g) add_group(layout, g);
   }
   ~TaskList() { __builtin_free(tasks); }
@@ -72,7 +75,8 @@ Part part_of(const AttentionLayout& layout, const Task& task, int64_t m) {
   return {&member, task.query_begin, task.query_end};
 }
 
-// kt[d][j] = row (first + j)[d] for j below 16 or 32, d below D. Beyond `count` the last row is repeated.
+// kt[d][j] = row (first + j)[d] for j below 16 or 32, d below D. Beyond `count` the last row is
+// repeated.
 void transpose_keys(const float* rows, int64_t stride, int64_t count, int64_t D, float* kt) {
   for (int64_t j0 = 0; j0 < count; j0 += 16) {
     const float* pointers[16];
@@ -85,9 +89,11 @@ void transpose_keys(const float* rows, int64_t stride, int64_t count, int64_t D,
   }
 }
 
-// out[r][j] = chain over d of x[r][d] * cache row j [column + d], for the first `limit` keys of the runs.
-void products_with_keys(const float* x, int64_t R, int64_t D, const float* cache, int64_t stride, int64_t column,
-                        const KeyRun* runs, int64_t num_runs, int64_t limit, float* out, int64_t ld, float* kt) {
+// out[r][j] = chain over d of x[r][d] * cache row j [column + d], for the first `limit` keys of the
+// runs.
+void products_with_keys(const float* x, int64_t R, int64_t D, const float* cache, int64_t stride,
+                        int64_t column, const KeyRun* runs, int64_t num_runs, int64_t limit,
+                        float* out, int64_t ld, float* kt) {
   int64_t key = 0;
   for (int64_t i = 0; i < num_runs && key < limit; ++i) {
     const int64_t count = smaller(runs[i].count, limit - key);
@@ -100,21 +106,25 @@ void products_with_keys(const float* x, int64_t R, int64_t D, const float* cache
   }
 }
 
-// out[r][d] += chain over j of p[r][j] * cache row j [column + d], for the first `limit` keys of the runs.
-void weighted_rows(const float* p, int64_t ld, int64_t R, const float* cache, int64_t stride, int64_t column,
-                   int64_t D, const KeyRun* runs, int64_t num_runs, int64_t limit, float* out) {
+// out[r][d] += chain over j of p[r][j] * cache row j [column + d], for the first `limit` keys of
+// the runs.
+void weighted_rows(const float* p, int64_t ld, int64_t R, const float* cache, int64_t stride,
+                   int64_t column, int64_t D, const KeyRun* runs, int64_t num_runs, int64_t limit,
+                   float* out) {
   int64_t key = 0;
   for (int64_t i = 0; i < num_runs && key < limit; ++i) {
     const int64_t count = smaller(runs[i].count, limit - key);
-    block_product({p + key, ld, 1}, R, cache + runs[i].row * stride + column, stride, count, D, out, D, true);
+    block_product({p + key, ld, 1}, R, cache + runs[i].row * stride + column, stride, count, D, out,
+                  D, true);
     key += count;
   }
 }
 
-void gather_heads(const float* x, int64_t first_query, int64_t queries, int64_t H, int64_t head, int64_t heads,
-                  int64_t D, float* out) {
+void gather_heads(const float* x, int64_t first_query, int64_t queries, int64_t H, int64_t head,
+                  int64_t heads, int64_t D, float* out) {
   for (int64_t q = 0; q < queries; ++q) {
-    memcpy(out + q * heads * D, x + ((first_query + q) * H + head) * D, static_cast<size_t>(heads * D) * 4);
+    memcpy(out + q * heads * D, x + ((first_query + q) * H + head) * D,
+           static_cast<size_t>(heads * D) * 4);
   }
 }
 
@@ -176,15 +186,17 @@ struct ForwardTask {
     for (int64_t m = task.member_begin; m < task.member_end; ++m) {
       const Part part = part_of(args.layout, task, m);
       const int64_t queries = part.query_end - part.query_begin;
-      gather_heads(args.q, part.member->first_query + part.query_begin, queries, s.H, kv * heads, heads, s.Dk,
-                   q + row * s.Dk);
-      products_with_keys(q + row * s.Dk, queries * heads, s.Dk, args.cache, s.cache_row, kv * s.k_head,
-                         args.layout.runs + part.member->first_run, part.member->num_runs, part.own_keys(),
+      gather_heads(args.q, part.member->first_query + part.query_begin, queries, s.H, kv * heads,
+                   heads, s.Dk, q + row * s.Dk);
+      products_with_keys(q + row * s.Dk, queries * heads, s.Dk, args.cache, s.cache_row,
+                         kv * s.k_head, args.layout.runs + part.member->first_run,
+                         part.member->num_runs, part.own_keys(),
                          score + row * ld + group.prefix_length, ld, kt);
       row += queries * heads;
     }
-    products_with_keys(q, rows, s.Dk, args.cache, s.cache_row, kv * s.k_head, args.layout.runs + group.first_run,
-                       group.num_runs, group.prefix_length, score, ld, kt);
+    products_with_keys(q, rows, s.Dk, args.cache, s.cache_row, kv * s.k_head,
+                       args.layout.runs + group.first_run, group.num_runs, group.prefix_length,
+                       score, ld, kt);
   }
 
   void softmax(int64_t kv, float* score, float* inverse) const {
@@ -210,15 +222,15 @@ struct ForwardTask {
     const AttentionShape& s = args.shape;
     const int64_t column = s.v_offset + kv * s.v_head;
     memset(out, 0, static_cast<size_t>(rows * s.Dv) * 4);
-    weighted_rows(p, ld, rows, args.cache, s.cache_row, column, s.Dv, args.layout.runs + group.first_run,
-                  group.num_runs, group.prefix_length, out);
+    weighted_rows(p, ld, rows, args.cache, s.cache_row, column, s.Dv,
+                  args.layout.runs + group.first_run, group.num_runs, group.prefix_length, out);
     int64_t row = 0;
     for (int64_t m = task.member_begin; m < task.member_end; ++m) {
       const Part part = part_of(args.layout, task, m);
       for (int64_t i = part.query_begin; i < part.query_end; ++i, row += heads) {
-        weighted_rows(p + row * ld + group.prefix_length, ld, heads, args.cache, s.cache_row, column, s.Dv,
-                      args.layout.runs + part.member->first_run, part.member->num_runs,
-                      part.member->own_before + i + 1, out + row * s.Dv);
+        weighted_rows(p + row * ld + group.prefix_length, ld, heads, args.cache, s.cache_row,
+                      column, s.Dv, args.layout.runs + part.member->first_run,
+                      part.member->num_runs, part.member->own_before + i + 1, out + row * s.Dv);
         for (int64_t h = 0; h < heads; ++h) {
           write_row(out + (row + h) * s.Dv, inverse[row + h],
                     args.out + ((part.member->first_query + i) * s.H + kv * heads + h) * s.Dv);
@@ -257,8 +269,8 @@ struct BackwardBlock {
   float* dprefix;  // [prefix_length, cache_row], this member's share
   int64_t heads, rows, own, keys, ld;
 
-  BackwardBlock(const AttentionBackwardArgs& a, const AttentionGroup& g, const AttentionMember& m, int64_t begin,
-                int64_t end, float* prefix)
+  BackwardBlock(const AttentionBackwardArgs& a, const AttentionGroup& g, const AttentionMember& m,
+                int64_t begin, int64_t end, float* prefix)
       : args(a),
         group(g),
         member(m),
@@ -282,7 +294,8 @@ struct BackwardBlock {
     const int64_t first = member.first_query + query_begin;
     for (int64_t kv = 0; kv < s.Hkv; ++kv) {
       gather_heads(args.q, first, query_end - query_begin, s.H, kv * heads, heads, s.Dk, q.data);
-      gather_heads(args.dout, first, query_end - query_begin, s.H, kv * heads, heads, s.Dv, dout.data);
+      gather_heads(args.dout, first, query_end - query_begin, s.H, kv * heads, heads, s.Dv,
+                   dout.data);
       both_key_sets(q.data, s.Dk, kv * s.k_head, p.data, kt.data);
       both_key_sets(dout.data, s.Dv, s.v_offset + kv * s.v_head, ds.data, kt.data);
       probabilities(kv, dout.data, p.data, ds.data);
@@ -294,10 +307,10 @@ struct BackwardBlock {
 
   void both_key_sets(const float* x, int64_t D, int64_t column, float* out, float* kt) const {
     const int64_t stride = args.shape.cache_row;
-    products_with_keys(x, rows, D, args.cache, stride, column, args.layout.runs + group.first_run, group.num_runs,
-                       group.prefix_length, out, ld, kt);
-    products_with_keys(x, rows, D, args.cache, stride, column, args.layout.runs + member.first_run, member.num_runs,
-                       own, out + group.prefix_length, ld, kt);
+    products_with_keys(x, rows, D, args.cache, stride, column, args.layout.runs + group.first_run,
+                       group.num_runs, group.prefix_length, out, ld, kt);
+    products_with_keys(x, rows, D, args.cache, stride, column, args.layout.runs + member.first_run,
+                       member.num_runs, own, out + group.prefix_length, ld, kt);
   }
 
   // p: scores -> probabilities; ds: dP -> dScore. Keys a query does not see get zeros.
@@ -325,8 +338,8 @@ struct BackwardBlock {
   void query_gradient(int64_t kv, const float* ds, float* dq) const {
     const AttentionShape& s = args.shape;
     memset(dq, 0, static_cast<size_t>(rows * s.Dk) * 4);
-    weighted_rows(ds, ld, rows, args.cache, s.cache_row, kv * s.k_head, s.Dk, args.layout.runs + group.first_run,
-                  group.num_runs, group.prefix_length, dq);
+    weighted_rows(ds, ld, rows, args.cache, s.cache_row, kv * s.k_head, s.Dk,
+                  args.layout.runs + group.first_run, group.num_runs, group.prefix_length, dq);
     weighted_rows(ds + group.prefix_length, ld, rows, args.cache, s.cache_row, kv * s.k_head, s.Dk,
                   args.layout.runs + member.first_run, member.num_runs, own, dq);
     for (int64_t row = 0; row < rows; ++row) {
@@ -356,8 +369,10 @@ struct BackwardBlock {
 // Where each member's share of its group's prefix gradient stands.
 struct PrefixShares {
   PrefixShares(const AttentionLayout& layout, int64_t cache_row) {
-    offsets = static_cast<int64_t*>(__builtin_malloc(static_cast<size_t>(layout.num_members + 1) * sizeof(int64_t)));
-    groups = static_cast<int64_t*>(__builtin_malloc(static_cast<size_t>(layout.num_members + 1) * sizeof(int64_t)));
+    offsets = static_cast<int64_t*>(
+        __builtin_malloc(static_cast<size_t>(layout.num_members + 1) * sizeof(int64_t)));
+    groups = static_cast<int64_t*>(
+        __builtin_malloc(static_cast<size_t>(layout.num_members + 1) * sizeof(int64_t)));
     int64_t total = 0;
     for (int64_t g = 0; g < layout.num_groups; ++g) {
       const AttentionGroup& group = layout.groups[g];
@@ -367,7 +382,8 @@ struct PrefixShares {
         total += group.prefix_length * cache_row;
       }
     }
-    data = static_cast<float*>(__builtin_calloc(static_cast<size_t>(larger(1, total)), sizeof(float)));
+    data =
+        static_cast<float*>(__builtin_calloc(static_cast<size_t>(larger(1, total)), sizeof(float)));
   }
   ~PrefixShares() {
     __builtin_free(data);
@@ -383,7 +399,8 @@ struct PrefixShares {
 };
 
 // Adds the members' shares to the prefix rows of one group, in member order.
-void add_prefix_shares(const AttentionBackwardArgs& args, const AttentionGroup& group, const PrefixShares& shares) {
+void add_prefix_shares(const AttentionBackwardArgs& args, const AttentionGroup& group,
+                       const PrefixShares& shares) {
   const int64_t width = args.shape.cache_row;
   int64_t key = 0;
   for (int64_t i = 0; i < group.num_runs && key < group.prefix_length; ++i) {
@@ -409,8 +426,8 @@ void attention_backward(const Context& context, const AttentionBackwardArgs& arg
     for (int64_t m = begin; m < end; ++m) {
       const AttentionMember& member = layout.members[m];
       for (int64_t q = 0; q < member.num_queries; q += kQueryBlock) {
-        BackwardBlock(args, layout.groups[shares.groups[m]], member, q, smaller(member.num_queries, q + kQueryBlock),
-                      shares.data + shares.offsets[m])
+        BackwardBlock(args, layout.groups[shares.groups[m]], member, q,
+                      smaller(member.num_queries, q + kQueryBlock), shares.data + shares.offsets[m])
             .run();
       }
     }

@@ -1,5 +1,5 @@
-// Which instruction set the kernels use. Every path computes the same bits (docs/numerics.md), so the choice is
-// about speed alone; it is made at run time and can be forced.
+// Which instruction set the kernels use. Every path computes the same bits (docs/numerics.md), so
+// the choice is about speed alone; it is made at run time and can be forced.
 #pragma once
 
 #include <string_view>

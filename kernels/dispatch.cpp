@@ -9,6 +9,7 @@
 #include "kernels/swiglu.h"
 #include "kernels/token_logprob.h"
 
+// clang-format off
 #if defined(__x86_64__)
 #define ZEROTH_WIDE_CASES(kernel)                            \
   case Isa::avx2: return isa_avx2::kernel(context, args);    \
@@ -33,6 +34,7 @@
     }                                                                             \
     isa_portable::kernel(context, args);                                          \
   }
+// clang-format on
 
 namespace zeroth {
 

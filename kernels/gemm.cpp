@@ -16,12 +16,17 @@ std::uint16_t bf16_bits(float f) {
   return static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
-void put(float* to, float value) { *to = value; }
-void put(std::uint16_t* to, float value) { *to = bf16_bits(value); }
+void put(float* to, float value) {
+  *to = value;
+}
+void put(std::uint16_t* to, float value) {
+  *to = bf16_bits(value);
+}
 
 // Element (n, k) of the part goes to (first_row + n, first_column + k) of the weight of K columns.
 template <class T>
-void pack_part(const MatrixView& part, std::int64_t first_row, std::int64_t first_column, std::int64_t K, T* panels) {
+void pack_part(const MatrixView& part, std::int64_t first_row, std::int64_t first_column,
+               std::int64_t K, T* panels) {
   for (std::int64_t n = 0; n < part.rows; ++n) {
     const std::int64_t row = first_row + n;
     T* to = panels + row / kPanel * kPanel * K + row % kPanel + first_column * kPanel;
@@ -37,7 +42,8 @@ std::size_t PackedWeight::bytes() const {
   return elements * (type == WeightType::float32 ? 4 : 2);
 }
 
-void pack_weight(std::span<const MatrixView> parts, Stack stack, WeightType type, PackedWeight& into) {
+void pack_weight(std::span<const MatrixView> parts, Stack stack, WeightType type,
+                 PackedWeight& into) {
   if (parts.empty()) throw std::invalid_argument("pack_weight: no parts");
   std::int64_t N = stack == Stack::rows ? 0 : parts[0].rows;
   std::int64_t K = stack == Stack::rows ? parts[0].columns : 0;

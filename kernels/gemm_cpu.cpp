@@ -36,7 +36,8 @@ void gemm_tile(const Block& block, const W* panel, int64_t row, int64_t n) {
 
 template <class W>
 void gemm_panel(const Block& block, int64_t panel_index) {
-  const W* panel = static_cast<const W*>(block.weight->panels.get()) + panel_index * kPanel * block.weight->K;
+  const W* panel =
+      static_cast<const W*>(block.weight->panels.get()) + panel_index * kPanel * block.weight->K;
   const int64_t n = panel_index * kPanel;
   int64_t row = block.row_begin;
 #define ZEROTH_CALL(rows) gemm_tile<rows>(block, panel, row, n)
@@ -74,7 +75,8 @@ void gemm(const Context& context, const GemmArgs& args) {
     int64_t first_block = 0;  // of `group`
     for (int64_t task = begin; task < end; ++task) {
       const int64_t block_index = task / tasks.panels;
-      while (block_index >= first_block + tasks.blocks_of(group)) first_block += tasks.blocks_of(group++);
+      while (block_index >= first_block + tasks.blocks_of(group))
+        first_block += tasks.blocks_of(group++);
       int64_t row_begin;
       const int64_t rows = tasks.rows_of(group, &row_begin);
       const int64_t offset = (block_index - first_block) * kRowBlock;
@@ -97,12 +99,13 @@ namespace {
 
 // One tile of one weight's gradient over all its segments.
 template <int MR>
-void gradient_tile(const WeightGradientArgs& args, float* dw, int64_t segment_begin, int64_t segment_end, int64_t n,
-                   int64_t k) {
+void gradient_tile(const WeightGradientArgs& args, float* dw, int64_t segment_begin,
+                   int64_t segment_end, int64_t n, int64_t k) {
   const int64_t columns = smaller(kPanel, args.K - k);
   F16 total[MR][2];
   for (int m = 0; m < MR; ++m) {
-    for (int v = 0; v < 2; ++v) total[m][v] = load(dw + (n + m) * args.K + k + 16 * v, larger(0, columns - 16 * v));
+    for (int v = 0; v < 2; ++v)
+      total[m][v] = load(dw + (n + m) * args.K + k + 16 * v, larger(0, columns - 16 * v));
   }
   for (int64_t s = segment_begin; s < segment_end; ++s) {
     const int64_t t = args.segments[s];
@@ -123,7 +126,8 @@ void gradient_tile(const WeightGradientArgs& args, float* dw, int64_t segment_be
   }
   for (int m = 0; m < MR; ++m) {
     for (int v = 0; v < 2; ++v) {
-      if (columns > 16 * v) store(dw + (n + m) * args.K + k + 16 * v, total[m][v], columns - 16 * v);
+      if (columns > 16 * v)
+        store(dw + (n + m) * args.K + k + 16 * v, total[m][v], columns - 16 * v);
     }
   }
 }
@@ -131,14 +135,16 @@ void gradient_tile(const WeightGradientArgs& args, float* dw, int64_t segment_be
 }  // namespace
 
 void weight_gradient(const Context& context, const WeightGradientArgs& args) {
-  constexpr int64_t kRowsAtOnce = 192;  // of x in one column tile: they stay in the nearest cache for all tiles of n
+  constexpr int64_t kRowsAtOnce =
+      192;  // of x in one column tile: they stay in the nearest cache for all tiles of n
   const int64_t column_tiles = (args.K + kPanel - 1) / kPanel;
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t group = task / column_tiles;
       const int64_t k = task % column_tiles * kPanel;
       int64_t s = args.segment_begin == nullptr ? 0 : args.segment_begin[group];
-      const int64_t last = args.segment_begin == nullptr ? args.num_segments : args.segment_begin[group + 1];
+      const int64_t last =
+          args.segment_begin == nullptr ? args.num_segments : args.segment_begin[group + 1];
       while (s < last) {
         int64_t stop = s + 1;
         while (stop < last && args.segments[stop + 1] - args.segments[s] <= kRowsAtOnce) ++stop;

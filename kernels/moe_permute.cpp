@@ -2,8 +2,8 @@
 
 namespace zeroth {
 
-void moe_plan(const std::int32_t* experts, std::int64_t T, std::int64_t K, std::int64_t E, std::int64_t* offsets,
-              std::int64_t* row_of_slot, std::int64_t* token_of_row) {
+void moe_plan(const std::int32_t* experts, std::int64_t T, std::int64_t K, std::int64_t E,
+              std::int64_t* offsets, std::int64_t* row_of_slot, std::int64_t* token_of_row) {
   for (std::int64_t e = 0; e <= E; ++e) offsets[e] = 0;
   for (std::int64_t slot = 0; slot < T * K; ++slot) ++offsets[experts[slot] + 1];
   for (std::int64_t e = 0; e < E; ++e) offsets[e + 1] += offsets[e];

@@ -1,8 +1,9 @@
 // Moves token rows to their experts and back.
 //
-// Slot (t, k) is token t's k-th chosen expert. Permuted rows are sorted by expert, then by token: row_of_slot[t*K+k]
-// says where a slot went. The combine is a gather in slot order, in fp32, so that no sum depends on which tokens share
-// a batch:   y[t] = base[t] + sum_k weights[t,k] * rows[row_of_slot[t,k]]   (an fma chain over k, from the base on).
+// Slot (t, k) is token t's k-th chosen expert. Permuted rows are sorted by expert, then by token:
+// row_of_slot[t*K+k] says where a slot went. The combine is a gather in slot order, in fp32, so
+// that no sum depends on which tokens share a batch:   y[t] = base[t] + sum_k weights[t,k] *
+// rows[row_of_slot[t,k]]   (an fma chain over k, from the base on).
 #pragma once
 
 #include <cstdint>
@@ -12,24 +13,24 @@
 namespace zeroth {
 
 /// Counting sort of the slots. Fills offsets[E + 1], row_of_slot[T * K] and token_of_row[T * K].
-void moe_plan(const std::int32_t* experts, std::int64_t T, std::int64_t K, std::int64_t E, std::int64_t* offsets,
-              std::int64_t* row_of_slot, std::int64_t* token_of_row);
+void moe_plan(const std::int32_t* experts, std::int64_t T, std::int64_t K, std::int64_t E,
+              std::int64_t* offsets, std::int64_t* row_of_slot, std::int64_t* token_of_row);
 
 /// rows[r] = x[token_of_row[r]]
 struct MoeGatherArgs {
-  const float* x = nullptr;  // [T, D]
+  const float* x = nullptr;                    // [T, D]
   const std::int64_t* token_of_row = nullptr;  // [rows]
-  float* rows = nullptr;     // [num_rows, D]
+  float* rows = nullptr;                       // [num_rows, D]
   std::int64_t num_rows = 0;
   std::int64_t D = 0;
 };
 void moe_gather(const Context& context, const MoeGatherArgs& args);
 
 struct MoeCombineArgs {
-  const float* rows = nullptr;  // [T * K, D] results of the experts
+  const float* rows = nullptr;                // [T * K, D] results of the experts
   const std::int64_t* row_of_slot = nullptr;  // [T, K]
-  const float* weights = nullptr;  // [T, K]; nullptr: every weight is 1
-  float* y = nullptr;              // [T, D]; holds the base (zeros or the shared expert's result) on entry
+  const float* weights = nullptr;             // [T, K]; nullptr: every weight is 1
+  float* y = nullptr;  // [T, D]; holds the base (zeros or the shared expert's result) on entry
   std::int64_t T = 0;
   std::int64_t K = 0;
   std::int64_t D = 0;

@@ -8,7 +8,8 @@ namespace ZEROTH_ISA {
 void moe_gather(const Context& context, const MoeGatherArgs& args) {
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      memcpy(args.rows + r * args.D, args.x + args.token_of_row[r] * args.D, static_cast<size_t>(args.D) * 4);
+      memcpy(args.rows + r * args.D, args.x + args.token_of_row[r] * args.D,
+             static_cast<size_t>(args.D) * 4);
     }
   };
   context.pool->parallel_for(args.num_rows, 128, run);

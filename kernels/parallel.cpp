@@ -16,8 +16,8 @@
 namespace zeroth {
 namespace {
 
-// Kernels follow each other within microseconds, so a short spin saves a sleep and a wake-up; an unbounded one
-// starves a busy neighbour (a rollout was measured 25 times slower beside one).
+// Kernels follow each other within microseconds, so a short spin saves a sleep and a wake-up; an
+// unbounded one starves a busy neighbour (a rollout was measured 25 times slower beside one).
 constexpr int kSpinRounds = 2000;
 
 void relax() {
@@ -59,7 +59,8 @@ struct ThreadPool::Shared {
   void work() {
     std::uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpinRounds && epoch.load(std::memory_order_acquire) == seen; ++i) relax();
+      for (int i = 0; i < kSpinRounds && epoch.load(std::memory_order_acquire) == seen; ++i)
+        relax();
       if (epoch.load(std::memory_order_acquire) == seen) {
         std::unique_lock lock(mutex);
         wake.wait(lock, [&] { return epoch.load(std::memory_order_acquire) != seen; });

@@ -1,5 +1,6 @@
-// A small thread pool for kernels. Work is cut into tasks that each write their own outputs and never split a sum,
-// so neither the number of threads nor which of them takes a task can show in a result.
+// A small thread pool for kernels. Work is cut into tasks that each write their own outputs and
+// never split a sum, so neither the number of threads nor which of them takes a task can show in a
+// result.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,9 @@ class ThreadPool {
 
   int num_threads() const { return num_threads_; }
 
-  /// Calls f(begin, end) over [0, count) on all threads, in pieces of at most `grain` (one thread: in one piece),
-  /// and returns when all are done. One caller at a time; f must not throw and must not call parallel_for.
+  /// Calls f(begin, end) over [0, count) on all threads, in pieces of at most `grain` (one thread:
+  /// in one piece), and returns when all are done. One caller at a time; f must not throw and must
+  /// not call parallel_for.
   void parallel_for(std::int64_t count, std::int64_t grain, RangeFunction f);
 
  private:

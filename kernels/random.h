@@ -1,6 +1,6 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as
-// 1, 2, 3", SC'11). A number is a function of its key and counter, so it does not depend on the order of
-// work, on batch mates or on threads.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
+// easy as 1, 2, 3", SC'11). A number is a function of its key and counter, so it does not depend on
+// the order of work, on batch mates or on threads.
 #pragma once
 
 #include <array>

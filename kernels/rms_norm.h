@@ -1,7 +1,8 @@
 // y[t,d] = x[t,d] * rstd[t] * gamma[d],   rstd[t] = 1 / sqrt(mean_d(x[t,d]^2) + eps)
 //
-// T rows of D; the sum of squares runs in lane d mod 16, then one tree. With `round_bf16` the normalised value and the
-// product are rounded to bf16, as a bf16 model does (Zhang & Sennrich 2019, arXiv:1910.07467).
+// T rows of D; the sum of squares runs in lane d mod 16, then one tree. With `round_bf16` the
+// normalised value and the product are rounded to bf16, as a bf16 model does (Zhang & Sennrich
+// 2019, arXiv:1910.07467).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ struct RmsNormArgs {
   const float* gamma = nullptr;  // [D]
   float* y = nullptr;            // [T, ldy]  may alias x when the strides agree
   std::int64_t ldy = 0;
-  float* rstd = nullptr;         // [T]  kept for backward; nullptr in inference
+  float* rstd = nullptr;  // [T]  kept for backward; nullptr in inference
   std::int64_t T = 0;
   std::int64_t D = 0;
   float eps = 1e-6F;

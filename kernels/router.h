@@ -2,11 +2,12 @@
 //
 //   s = sigmoid(logits)  or  softmax(logits)
 //   choice = s + bias                                   (bias decides, it does not weigh)
-//   only the topk_group groups with the largest sum of their two best choices stay eligible (n_group > 1)
-//   experts = the K largest choices; ties go to the lower id; kept in that order
+//   only the topk_group groups with the largest sum of their two best choices stay eligible
+//   (n_group > 1) experts = the K largest choices; ties go to the lower id; kept in that order
 //   weight_k = s_k [ / (sum_k s_k + 1e-20) ] * routed_scaling_factor
 //
-// DeepSeek-V3 (arXiv:2412.19437, eq. 12-16); loss-free balancing bias (arXiv:2408.15664). All in fp32.
+// DeepSeek-V3 (arXiv:2412.19437, eq. 12-16); loss-free balancing bias (arXiv:2408.15664). All in
+// fp32.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,9 @@
 namespace zeroth {
 
 struct RouterArgs {
-  const float* logits = nullptr;  // [T, E]
-  const float* bias = nullptr;    // [E] or nullptr
-  float* scores = nullptr;        // [T, E]  s, kept for backward
+  const float* logits = nullptr;    // [T, E]
+  const float* bias = nullptr;      // [E] or nullptr
+  float* scores = nullptr;          // [T, E]  s, kept for backward
   std::int32_t* experts = nullptr;  // [T, K]
   float* weights = nullptr;         // [T, K]
   std::int64_t T = 0;

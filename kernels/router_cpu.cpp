@@ -15,7 +15,8 @@ void score_row(const float* logits, float* scores, int64_t E, bool softmax) {
     return;
   }
   F16 top = set1(kLowest);
-  for (int64_t e = 0; e < E; e += 16) top = max(top, first(E - e, load(logits + e, E - e), set1(kLowest)));
+  for (int64_t e = 0; e < E; e += 16)
+    top = max(top, first(E - e, load(logits + e, E - e), set1(kLowest)));
   const F16 maximum = set1(max_of(top));
   F16 total = set1(0.0F);
   for (int64_t e = 0; e < E; e += 16) {
@@ -24,7 +25,8 @@ void score_row(const float* logits, float* scores, int64_t E, bool softmax) {
     total = add(total, p);
   }
   const F16 denominator = set1(sum(total));
-  for (int64_t e = 0; e < E; e += 16) store(scores + e, div(load(scores + e, E - e), denominator), E - e);
+  for (int64_t e = 0; e < E; e += 16)
+    store(scores + e, div(load(scores + e, E - e), denominator), E - e);
 }
 
 int64_t largest(const float* values, int64_t n) {
@@ -68,7 +70,8 @@ void route_row(const RouterArgs& args, int64_t t) {
   float* scores = args.scores + t * args.E;
   score_row(args.logits + t * args.E, scores, args.E, args.softmax);
   float choice[kMaxExperts];
-  for (int64_t e = 0; e < args.E; ++e) choice[e] = args.bias != nullptr ? scores[e] + args.bias[e] : scores[e];
+  for (int64_t e = 0; e < args.E; ++e)
+    choice[e] = args.bias != nullptr ? scores[e] + args.bias[e] : scores[e];
   if (args.n_group > 1) keep_best_groups(choice, args);
   float total = 0.0F;
   for (int64_t k = 0; k < args.K; ++k) {
@@ -79,7 +82,8 @@ void route_row(const RouterArgs& args, int64_t t) {
   }
   const float denominator = args.normalize ? total + 1e-20F : 1.0F;
   for (int64_t k = 0; k < args.K; ++k) {
-    args.weights[t * args.K + k] = scores[args.experts[t * args.K + k]] / denominator * args.scaling_factor;
+    args.weights[t * args.K + k] =
+        scores[args.experts[t * args.K + k]] / denominator * args.scaling_factor;
   }
 }
 

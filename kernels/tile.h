@@ -1,6 +1,6 @@
-// The one inner loop of all matrix work: a tile of C += A B whose every element is a single fma chain over k in
-// ascending order. Rows of the tile, its place and its neighbours never enter an element's chain.
-// Included only by *_cpu.cpp files (see simd.h).
+// The one inner loop of all matrix work: a tile of C += A B whose every element is a single fma
+// chain over k in ascending order. Rows of the tile, its place and its neighbours never enter an
+// element's chain. Included only by *_cpu.cpp files (see simd.h).
 #pragma once
 
 #include "kernels/simd.h"
@@ -40,8 +40,8 @@ ZEROTH_INLINE void tile_chain(F16 (&acc)[MR][NV], TileA A, const B* b, int64_t b
 
 /// The same with only the first `columns` floats of each b row readable.
 template <int MR, int NV>
-ZEROTH_INLINE void tile_chain_narrow(F16 (&acc)[MR][NV], TileA A, const float* b, int64_t b_step, int64_t K,
-                                     int64_t columns) {
+ZEROTH_INLINE void tile_chain_narrow(F16 (&acc)[MR][NV], TileA A, const float* b, int64_t b_step,
+                                     int64_t K, int64_t columns) {
   for (int64_t k = 0; k < K; ++k) {
     F16 row[NV];
     for (int v = 0; v < NV; ++v) row[v] = load(b + 16 * v, larger(0, columns - 16 * v));
@@ -53,11 +53,12 @@ ZEROTH_INLINE void tile_chain_narrow(F16 (&acc)[MR][NV], TileA A, const float* b
   }
 }
 
-/// C[m][n] (+)= sum over k of A(m, k) * b[k * b_step + n] for an M x N block, in tiles. With `accumulate` each
-/// chain goes on from what C holds, so a chain may be cut at any k without a trace.
+/// C[m][n] (+)= sum over k of A(m, k) * b[k * b_step + n] for an M x N block, in tiles. With
+/// `accumulate` each chain goes on from what C holds, so a chain may be cut at any k without a
+/// trace.
 template <int MR, int NV>
-ZEROTH_INLINE void block_columns(TileA A, const float* b, int64_t b_step, int64_t K, int64_t columns, float* c,
-                                 int64_t ldc, bool accumulate) {
+ZEROTH_INLINE void block_columns(TileA A, const float* b, int64_t b_step, int64_t K,
+                                 int64_t columns, float* c, int64_t ldc, bool accumulate) {
   F16 acc[MR][NV];
   for (int m = 0; m < MR; ++m) {
     for (int v = 0; v < NV; ++v) {
@@ -77,8 +78,8 @@ ZEROTH_INLINE void block_columns(TileA A, const float* b, int64_t b_step, int64_
 }
 
 template <int MR>
-static void block_rows(TileA A, const float* b, int64_t b_step, int64_t K, int64_t N, float* c, int64_t ldc,
-                       bool accumulate) {
+static void block_rows(TileA A, const float* b, int64_t b_step, int64_t K, int64_t N, float* c,
+                       int64_t ldc, bool accumulate) {
   int64_t n = 0;
   for (; N - n > 16; n += 32) {
     block_columns<MR, 2>(A, b + n, b_step, K, smaller(32, N - n), c + n, ldc, accumulate);
@@ -87,6 +88,7 @@ static void block_rows(TileA A, const float* b, int64_t b_step, int64_t K, int64
 }
 
 // Runs `call(rows)` for the last rows of a block with the row count as a compile-time constant.
+// clang-format off
 #define ZEROTH_FOR_ROWS(count, CALL) \
   switch (count) {                   \
     case 1: CALL(1); break;          \
@@ -102,10 +104,11 @@ static void block_rows(TileA A, const float* b, int64_t b_step, int64_t K, int64
     case 11: CALL(11); break;        \
     default: break;                  \
   }
+// clang-format on
 
 /// The M x N block over all rows.
-ZEROTH_INLINE void block_product(TileA A, int64_t M, const float* b, int64_t b_step, int64_t K, int64_t N, float* c,
-                                 int64_t ldc, bool accumulate) {
+ZEROTH_INLINE void block_product(TileA A, int64_t M, const float* b, int64_t b_step, int64_t K,
+                                 int64_t N, float* c, int64_t ldc, bool accumulate) {
   int64_t m = 0;
 #define ZEROTH_CALL(rows) \
   block_rows<rows>({A.a + m * A.row, A.row, A.step}, b, b_step, K, N, c + m * ldc, ldc, accumulate)

@@ -3,9 +3,9 @@
 //   z = logits * inverse_temperature;  logprob(v) = z[v] - max z - log sum_j exp(z[j] - max z)
 //   entropy = log sum - sum_j p_j (z[j] - max z)
 //
-// A row may have any number of targets: the last position of a shared prompt has one for each completion of its group.
-// The sum runs in lane v mod 16, then one tree; sample() uses the same function, so that what a rollout
-// reports and what the learner computes are the same bits.
+// A row may have any number of targets: the last position of a shared prompt has one for each
+// completion of its group. The sum runs in lane v mod 16, then one tree; sample() uses the same
+// function, so that what a rollout reports and what the learner computes are the same bits.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +19,17 @@ struct TokenLogprobArgs {
   std::int64_t R = 0;
   std::int64_t V = 0;
   float inverse_temperature = 1.0F;
-  const std::int64_t* target_offsets = nullptr;  // [R + 1]: row r owns targets [offsets[r], offsets[r+1])
+  // [R + 1]: row r owns targets [offsets[r], offsets[r+1])
+  const std::int64_t* target_offsets = nullptr;
   const std::int32_t* targets = nullptr;
-  float* logprobs = nullptr;  // one a target
+  float* logprobs = nullptr;   // one a target
   float* entropies = nullptr;  // [R], nats; nullptr: not wanted
 };
 
 void token_logprob(const Context& context, const TokenLogprobArgs& args);
 
-/// dlogits[r,v] = inverse_temperature * sum over targets i of r of g_i ([v = target_i] - p_v), in place of the logits.
+/// dlogits[r,v] = inverse_temperature * sum over targets i of r of g_i ([v = target_i] - p_v), in
+/// place of the logits.
 struct TokenLogprobBackwardArgs {
   float* logits = nullptr;  // [R, V]  becomes dlogits
   std::int64_t R = 0;
@@ -40,8 +42,9 @@ struct TokenLogprobBackwardArgs {
 
 void token_logprob_backward(const Context& context, const TokenLogprobBackwardArgs& args);
 
-// Draws a token a row by inverting the cumulative distribution at uniforms[r], or takes the most likely one (the
-// lowest id among equals) where uniforms[r] is negative. logprobs[r] is the log-probability defined above.
+// Draws a token a row by inverting the cumulative distribution at uniforms[r], or takes the most
+// likely one (the lowest id among equals) where uniforms[r] is negative. logprobs[r] is the
+// log-probability defined above.
 struct SampleArgs {
   const float* logits = nullptr;  // [R, V]
   std::int64_t R = 0;

@@ -35,7 +35,8 @@ RowStatistics row_statistics(const float* logits, int64_t V, float inverse_tempe
 
 float logprob_of(float logit, float inverse_temperature, RowStatistics row) {
   const double z = static_cast<double>(logit * inverse_temperature);
-  return static_cast<float>(z - static_cast<double>(row.maximum) - log_of(static_cast<double>(row.total)));
+  return static_cast<float>(z - static_cast<double>(row.maximum) -
+                            log_of(static_cast<double>(row.total)));
 }
 
 float entropy_of(const float* logits, int64_t V, float inverse_temperature, RowStatistics row) {
@@ -103,12 +104,14 @@ int64_t most_likely(const float* logits, int64_t V) {
 }
 
 // exp(z - max) for up to 16 tokens from v on; missing lanes are zero.
-ZEROTH_INLINE F16 weights_at(const float* logits, int64_t v, int64_t stop, float inverse_temperature, float maximum) {
+ZEROTH_INLINE F16 weights_at(const float* logits, int64_t v, int64_t stop,
+                             float inverse_temperature, float maximum) {
   const F16 p = exp(sub(scaled(logits + v, stop - v, set1(inverse_temperature)), set1(maximum)));
   return first(stop - v, p, set1(0.0F));
 }
 
-double block_weight(const float* logits, int64_t begin, int64_t stop, float inverse_temperature, float maximum) {
+double block_weight(const float* logits, int64_t begin, int64_t stop, float inverse_temperature,
+                    float maximum) {
   F16 lanes_sum = set1(0.0F);
   for (int64_t v = begin; v < stop; v += 16) {
     lanes_sum = add(lanes_sum, weights_at(logits, v, stop, inverse_temperature, maximum));
@@ -116,8 +119,8 @@ double block_weight(const float* logits, int64_t begin, int64_t stop, float inve
   return static_cast<double>(sum(lanes_sum));
 }
 
-// The first token at which the cumulative sum of exp(z - max) exceeds u * total. Sums of blocks are fp32 lanes, added
-// up in fp64; inside the block the scan is fp64.
+// The first token at which the cumulative sum of exp(z - max) exceeds u * total. Sums of blocks are
+// fp32 lanes, added up in fp64; inside the block the scan is fp64.
 int64_t invert(const float* logits, int64_t V, float inverse_temperature, float maximum, double u) {
   double total = 0.0;
   for (int64_t b = 0; b < V; b += kScanBlock) {
@@ -153,9 +156,10 @@ void sample(const Context& context, const SampleArgs& args) {
     for (int64_t r = begin; r < end; ++r) {
       const float* logits = args.logits + r * args.V;
       const RowStatistics row = row_statistics(logits, args.V, args.inverse_temperature);
-      const int64_t token = args.uniforms[r] < 0.0
-                                ? most_likely(logits, args.V)
-                                : invert(logits, args.V, args.inverse_temperature, row.maximum, args.uniforms[r]);
+      const int64_t token =
+          args.uniforms[r] < 0.0
+              ? most_likely(logits, args.V)
+              : invert(logits, args.V, args.inverse_temperature, row.maximum, args.uniforms[r]);
       args.tokens[r] = static_cast<int32_t>(token);
       args.logprobs[r] = logprob_of(logits[token], args.inverse_temperature, row);
     }

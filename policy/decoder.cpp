@@ -20,8 +20,9 @@ void ForwardBatch::clear() {
   segments.clear();
 }
 
-void apply_linear(const LayerPass& pass, const PackedWeight& weight, const float* x, std::int64_t ldx, float* y,
-                  std::int64_t ldy, const float* bias, bool add, bool round) {
+void apply_linear(const LayerPass& pass, const PackedWeight& weight, const float* x,
+                  std::int64_t ldx, float* y, std::int64_t ldy, const float* bias, bool add,
+                  bool round) {
   gemm(pass.context, {.x = x,
                       .ldx = ldx,
                       .M = pass.T(),
@@ -33,20 +34,21 @@ void apply_linear(const LayerPass& pass, const PackedWeight& weight, const float
                       .round_bf16 = round});
 }
 
-void add_linear_gradient(const LayerBackwardPass& pass, const Linear& linear, const float* x, std::int64_t ldx,
-                         const float* dy, std::int64_t ldy) {
+void add_linear_gradient(const LayerBackwardPass& pass, const Linear& linear, const float* x,
+                         std::int64_t ldx, const float* dy, std::int64_t ldy) {
   const LayerPass& f = pass.forward;
   for (std::size_t part = 0; part < linear.parts.size(); ++part) {
     float* dw = pass.gradients + linear.parts[part];
-    weight_gradient(f.context, {.x = x,
-                                .ldx = ldx,
-                                .dy = dy,
-                                .ldy = ldy,
-                                .N = linear.rows[part],
-                                .K = linear.forward.K,
-                                .segments = f.batch.segments.data(),
-                                .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                                .dw = &dw});
+    weight_gradient(f.context,
+                    {.x = x,
+                     .ldx = ldx,
+                     .dy = dy,
+                     .ldy = ldy,
+                     .N = linear.rows[part],
+                     .K = linear.forward.K,
+                     .segments = f.batch.segments.data(),
+                     .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
+                     .dw = &dw});
     dy += linear.rows[part];
   }
 }
@@ -56,12 +58,14 @@ namespace {
 void check(const PackedPolicy& policy, const ForwardBatch& batch) {
   for (std::size_t t = 0; t < batch.tokens.size(); ++t) {
     if (batch.tokens[t] < 0 || batch.tokens[t] >= policy.config().vocab_size) {
-      throw std::invalid_argument("decoder: token " + std::to_string(batch.tokens[t]) + " is outside the vocabulary of " +
+      throw std::invalid_argument("decoder: token " + std::to_string(batch.tokens[t]) +
+                                  " is outside the vocabulary of " +
                                   std::to_string(policy.config().vocab_size));
     }
     if (batch.positions[t] < 0 || batch.positions[t] >= policy.max_position()) {
       throw std::invalid_argument("decoder: position " + std::to_string(batch.positions[t]) +
-                                  " is outside max_position_embeddings " + std::to_string(policy.max_position()));
+                                  " is outside max_position_embeddings " +
+                                  std::to_string(policy.max_position()));
     }
   }
 }
@@ -69,7 +73,8 @@ void check(const PackedPolicy& policy, const ForwardBatch& batch) {
 void embed(const PackedPolicy& policy, const ForwardBatch& batch, float* x) {
   const std::int64_t D = policy.config().hidden_size;
   for (std::int64_t t = 0; t < batch.size(); ++t) {
-    const float* row = policy.at(policy.embedding()) + batch.tokens[static_cast<std::size_t>(t)] * D;
+    const float* row =
+        policy.at(policy.embedding()) + batch.tokens[static_cast<std::size_t>(t)] * D;
     std::memcpy(x + t * D, row, static_cast<std::size_t>(D) * 4);
   }
 }
@@ -110,8 +115,8 @@ void layer_forward(const LayerPass& pass, LayerActivations& a, float* x_out) {
 
 }  // namespace
 
-void decoder_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch, Cache& cache,
-                     Activations& activations) {
+void decoder_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
+                     Cache& cache, Activations& activations) {
   check(policy, batch);
   const std::size_t num_layers = policy.config().layers.size();
   const std::int64_t floats = batch.size() * policy.config().hidden_size;
@@ -121,26 +126,31 @@ void decoder_forward(const Context& context, const PackedPolicy& policy, const F
   for (std::size_t i = 0; i < num_layers; ++i) {
     LayerActivations& a = activations.layers[activations.keep_layers ? i : 0];
     const bool last = i + 1 == num_layers;
-    Buffer& out = last ? activations.hidden : activations.layers[activations.keep_layers ? i + 1 : 0].x_in;
+    Buffer& out =
+        last ? activations.hidden : activations.layers[activations.keep_layers ? i + 1 : 0].x_in;
     layer_forward({context, policy, batch, i, cache}, a, out.resize(floats));
-    if (policy.config().layers[i].ffn.kind == FfnKind::moe) activations.experts.push_back(a.experts);
+    if (policy.config().layers[i].ffn.kind == FfnKind::moe)
+      activations.experts.push_back(a.experts);
   }
 }
 
 namespace {
 
-// scratch.dh is the gradient of y = norm(x): adds its gradient to scratch.dx and to the norm's weight.
-void norm_backward(const LayerBackwardPass& pass, const float* x, const float* rstd, std::int64_t gamma) {
+// scratch.dh is the gradient of y = norm(x): adds its gradient to scratch.dx and to the norm's
+// weight.
+void norm_backward(const LayerBackwardPass& pass, const float* x, const float* rstd,
+                   std::int64_t gamma) {
   const LayerPass& f = pass.forward;
-  column_gradient(f.context, {.dy = pass.scratch.dh.data(),
-                              .ldy = f.D(),
-                              .x = x,
-                              .ldx = f.D(),
-                              .scale = rstd,
-                              .N = f.D(),
-                              .segments = f.batch.segments.data(),
-                              .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                              .db = pass.gradients + gamma});
+  column_gradient(f.context,
+                  {.dy = pass.scratch.dh.data(),
+                   .ldy = f.D(),
+                   .x = x,
+                   .ldx = f.D(),
+                   .scale = rstd,
+                   .N = f.D(),
+                   .segments = f.batch.segments.data(),
+                   .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
+                   .db = pass.gradients + gamma});
   rms_norm_backward(f.context, {.x = x,
                                 .ldx = f.D(),
                                 .gamma = f.policy.at(gamma),
@@ -162,7 +172,8 @@ void layer_backward(const LayerBackwardPass& pass) {
   } else {
     moe_backward(pass);
   }
-  norm_backward(pass, pass.kept.x_mid.data(), pass.kept.rstd2.data(), f.weights().post_attention_norm);
+  norm_backward(pass, pass.kept.x_mid.data(), pass.kept.rstd2.data(),
+                f.weights().post_attention_norm);
   if (f.config().attention.kind == AttentionKind::mla) {
     mla_backward(pass);
   } else {
@@ -172,8 +183,8 @@ void layer_backward(const LayerBackwardPass& pass) {
 }
 
 // Token by token, in order: the chain does not depend on how the batch was cut.
-void embedding_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch, const float* dx,
-                        float* gradients) {
+void embedding_backward(const Context& context, const PackedPolicy& policy,
+                        const ForwardBatch& batch, const float* dx, float* gradients) {
   constexpr std::int64_t kColumns = 64;
   const std::int64_t D = policy.config().hidden_size;
   const auto run = [&](std::int64_t begin, std::int64_t end) {
@@ -188,13 +199,16 @@ void embedding_backward(const Context& context, const PackedPolicy& policy, cons
 
 }  // namespace
 
-void decoder_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch, Cache& cache,
-                      Activations& activations, BackwardScratch& scratch, Cache& dcache, float* gradients) {
+void decoder_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
+                      Cache& cache, Activations& activations, BackwardScratch& scratch,
+                      Cache& dcache, float* gradients) {
   if (!activations.keep_layers || batch.segments.empty()) {
-    throw std::invalid_argument("decoder_backward: needs a kept forward pass and the batch's segments");
+    throw std::invalid_argument(
+        "decoder_backward: needs a kept forward pass and the batch's segments");
   }
   for (std::size_t i = policy.config().layers.size(); i-- > 0;) {
-    layer_backward({{context, policy, batch, i, cache}, activations.layers[i], scratch, dcache, gradients});
+    layer_backward(
+        {{context, policy, batch, i, cache}, activations.layers[i], scratch, dcache, gradients});
   }
   embedding_backward(context, policy, batch, scratch.dx.data(), gradients);
 }

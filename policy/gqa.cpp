@@ -1,5 +1,5 @@
-// Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) as Qwen2 and Llama have it, and with an RMS norm of
-// each q and k head before rope as Qwen3 does (arXiv:2505.09388, section 2).
+// Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) as Qwen2 and Llama have it, and
+// with an RMS norm of each q and k head before rope as Qwen3 does (arXiv:2505.09388, section 2).
 #include <cstring>
 
 #include "kernels/rms_norm.h"
@@ -30,7 +30,8 @@ AttentionShape attention_shape(const AttentionConfig& c) {
           .scale = static_cast<float>(c.softmax_scale)};
 }
 
-void turn_heads(const LayerPass& pass, float* x, std::int64_t width, std::int64_t heads, bool backward) {
+void turn_heads(const LayerPass& pass, float* x, std::int64_t width, std::int64_t heads,
+                bool backward) {
   const AttentionConfig& c = pass.config().attention;
   rope(pass.context, {.x = x,
                       .row = width,
@@ -46,16 +47,17 @@ void turn_heads(const LayerPass& pass, float* x, std::int64_t width, std::int64_
                       .round_bf16 = !backward && pass.policy.rounds()});
 }
 
-void copy_columns(std::int64_t T, const float* from, std::int64_t from_width, float* to, std::int64_t to_width,
-                  std::int64_t columns) {
+void copy_columns(std::int64_t T, const float* from, std::int64_t from_width, float* to,
+                  std::int64_t to_width, std::int64_t columns) {
   for (std::int64_t t = 0; t < T; ++t) {
     std::memcpy(to + t * to_width, from + t * from_width, static_cast<std::size_t>(columns) * 4);
   }
 }
 
-// Each head of x [T, heads * head_dim] -> y, which may be x; the norm's weight is shared by the heads.
-void normalize_heads(const LayerPass& pass, const float* x, std::int64_t heads, std::int64_t norm, float* y,
-                     Buffer& rstd) {
+// Each head of x [T, heads * head_dim] -> y, which may be x; the norm's weight is shared by the
+// heads.
+void normalize_heads(const LayerPass& pass, const float* x, std::int64_t heads, std::int64_t norm,
+                     float* y, Buffer& rstd) {
   const std::int64_t Dh = pass.config().attention.head_dim;
   rms_norm(pass.context, {.x = x,
                           .ldx = Dh,
@@ -98,7 +100,8 @@ void keys_and_values(const LayerPass& pass, LayerActivations& a) {
   turn_heads(pass, k, k_row, s.Hkv, false);
   const std::size_t bytes = static_cast<std::size_t>(s.k_width()) * 4;
   for (std::int64_t t = 0; t < pass.T(); ++t) {
-    float* row = pass.cache.layer(pass.index) + pass.batch.cache_rows[static_cast<std::size_t>(t)] * s.kv_width();
+    float* row = pass.cache.layer(pass.index) +
+                 pass.batch.cache_rows[static_cast<std::size_t>(t)] * s.kv_width();
     std::memcpy(row, k + t * k_row, bytes);
     std::memcpy(row + s.k_width(), kv + t * s.kv_width() + s.k_width(), bytes);
   }
@@ -118,26 +121,29 @@ void gqa_forward(const LayerPass& pass, LayerActivations& a) {
                            .row_max = a.row_max.resize(pass.T() * s.H),
                            .row_sum = a.row_sum.resize(pass.T() * s.H),
                            .round_bf16 = pass.policy.rounds()});
-  apply_linear(pass, pass.weights().gqa.o.forward, a.heads.data(), s.q_width(), a.x_mid.data(), pass.D(), nullptr, true, false);
+  apply_linear(pass, pass.weights().gqa.o.forward, a.heads.data(), s.q_width(), a.x_mid.data(),
+               pass.D(), nullptr, true, false);
 }
 
 namespace {
 
-void bias_gradient(const LayerBackwardPass& pass, const float* dy, std::int64_t width, std::int64_t columns,
-                   std::int64_t bias) {
+void bias_gradient(const LayerBackwardPass& pass, const float* dy, std::int64_t width,
+                   std::int64_t columns, std::int64_t bias) {
   const LayerPass& f = pass.forward;
-  column_gradient(f.context, {.dy = dy,
-                              .ldy = width,
-                              .N = columns,
-                              .segments = f.batch.segments.data(),
-                              .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                              .db = pass.gradients + bias});
+  column_gradient(f.context,
+                  {.dy = dy,
+                   .ldy = width,
+                   .N = columns,
+                   .segments = f.batch.segments.data(),
+                   .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
+                   .db = pass.gradients + bias});
 }
 
-// d [T, heads * head_dim] is the gradient of the normed heads and becomes that of `raw`. The norm's weight receives
-// one sum over the tokens and heads of each sequence, in order of the sequences, as every other weight does.
-void normalize_heads_backward(const LayerBackwardPass& pass, const float* raw, const Buffer& rstd, std::int64_t heads,
-                              std::int64_t norm, float* d) {
+// d [T, heads * head_dim] is the gradient of the normed heads and becomes that of `raw`. The norm's
+// weight receives one sum over the tokens and heads of each sequence, in order of the sequences, as
+// every other weight does.
+void normalize_heads_backward(const LayerBackwardPass& pass, const float* raw, const Buffer& rstd,
+                              std::int64_t heads, std::int64_t norm, float* d) {
   const LayerPass& f = pass.forward;
   const std::int64_t Dh = f.config().attention.head_dim;
   std::vector<std::int64_t>& segments = pass.scratch.head_segments;
@@ -175,10 +181,12 @@ void query_backward(const LayerBackwardPass& pass, float* dq) {
   }
   add_linear_gradient(pass, w.q, pass.kept.h1.data(), f.D(), dq, s.q_width());
   if (w.q_bias >= 0) bias_gradient(pass, dq, s.q_width(), s.q_width(), w.q_bias);
-  apply_linear(f, w.q.backward, dq, s.q_width(), pass.scratch.dh.data(), f.D(), nullptr, false, false);
+  apply_linear(f, w.q.backward, dq, s.q_width(), pass.scratch.dh.data(), f.D(), nullptr, false,
+               false);
 }
 
-// The keys of dkv, through the norm: it takes its rows side by side, so they leave dkv and return to it.
+// The keys of dkv, through the norm: it takes its rows side by side, so they leave dkv and return
+// to it.
 void key_norm_backward(const LayerBackwardPass& pass, float* dkv) {
   const LayerPass& f = pass.forward;
   const Shape s(f.config().attention);
@@ -197,7 +205,8 @@ void key_value_backward(const LayerBackwardPass& pass, float* dkv) {
   const GqaWeights& w = f.weights().gqa;
   const float* dcache = pass.dcache.layer(f.index);
   for (std::int64_t t = 0; t < f.T(); ++t) {
-    std::memcpy(dkv + t * s.kv_width(), dcache + f.batch.cache_rows[static_cast<std::size_t>(t)] * s.kv_width(),
+    std::memcpy(dkv + t * s.kv_width(),
+                dcache + f.batch.cache_rows[static_cast<std::size_t>(t)] * s.kv_width(),
                 static_cast<std::size_t>(s.kv_width()) * 4);
   }
   turn_heads(f, dkv, s.kv_width(), s.Hkv, true);
@@ -207,7 +216,8 @@ void key_value_backward(const LayerBackwardPass& pass, float* dkv) {
     bias_gradient(pass, dkv, s.kv_width(), s.k_width(), w.k_bias);
     bias_gradient(pass, dkv + s.k_width(), s.kv_width(), s.k_width(), w.v_bias);
   }
-  apply_linear(f, w.kv.backward, dkv, s.kv_width(), pass.scratch.dh.data(), f.D(), nullptr, true, false);
+  apply_linear(f, w.kv.backward, dkv, s.kv_width(), pass.scratch.dh.data(), f.D(), nullptr, true,
+               false);
 }
 
 }  // namespace
@@ -220,7 +230,8 @@ void gqa_backward(const LayerBackwardPass& pass) {
   float* dheads = scratch.a.resize(f.T() * s.q_width());
   float* dq = scratch.b.resize(f.T() * s.q_width());
   add_linear_gradient(pass, w.o, pass.kept.heads.data(), s.q_width(), scratch.dx.data(), f.D());
-  apply_linear(f, w.o.backward, scratch.dx.data(), f.D(), dheads, s.q_width(), nullptr, false, false);
+  apply_linear(f, w.o.backward, scratch.dx.data(), f.D(), dheads, s.q_width(), nullptr, false,
+               false);
   attention_backward(f.context, {.layout = f.batch.layout(),
                                  .shape = attention_shape(f.config().attention),
                                  .q = pass.kept.q.data(),

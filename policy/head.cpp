@@ -9,7 +9,8 @@
 namespace zeroth {
 namespace {
 
-constexpr std::int64_t kBlockLogits = std::int64_t{1} << 20;  // floats of logits held at once, about
+constexpr std::int64_t kBlockLogits = std::int64_t{1}
+                                      << 20;  // floats of logits held at once, about
 
 struct Head {
   const Context& context;
@@ -23,7 +24,8 @@ struct Head {
     const auto R = static_cast<std::int64_t>(rows.size());
     float* x = buffers.rows.resize(R * D);
     for (std::int64_t r = 0; r < R; ++r) {
-      std::memcpy(x + r * D, hidden + rows[static_cast<std::size_t>(r)] * D, static_cast<std::size_t>(D) * 4);
+      std::memcpy(x + r * D, hidden + rows[static_cast<std::size_t>(r)] * D,
+                  static_cast<std::size_t>(D) * 4);
     }
     rms_norm(context, {.x = x,
                        .ldx = D,
@@ -58,8 +60,9 @@ const float* head_logits(const Context& context, const PackedPolicy& policy, con
   return head.logits(0, static_cast<std::int64_t>(rows.size()));
 }
 
-void head_forward(const Context& context, const PackedPolicy& policy, const float* hidden, const HeadTargets& targets,
-                  double temperature, HeadBuffers& buffers, std::span<float> logprobs, std::span<float> entropies) {
+void head_forward(const Context& context, const PackedPolicy& policy, const float* hidden,
+                  const HeadTargets& targets, double temperature, HeadBuffers& buffers,
+                  std::span<float> logprobs, std::span<float> entropies) {
   const Head head{context, policy, buffers};
   head.normalize(hidden, targets.rows);
   const auto R = static_cast<std::int64_t>(targets.rows.size());
@@ -77,9 +80,10 @@ void head_forward(const Context& context, const PackedPolicy& policy, const floa
   }
 }
 
-void head_backward(const Context& context, const PackedPolicy& policy, const float* hidden, std::int64_t num_rows,
-                   const HeadTargets& targets, double temperature, std::span<const float> dlogprobs,
-                   HeadBuffers& buffers, float* dhidden, float* gradients) {
+void head_backward(const Context& context, const PackedPolicy& policy, const float* hidden,
+                   std::int64_t num_rows, const HeadTargets& targets, double temperature,
+                   std::span<const float> dlogprobs, HeadBuffers& buffers, float* dhidden,
+                   float* gradients) {
   const Head head{context, policy, buffers};
   const std::int64_t D = head.D;
   head.normalize(hidden, targets.rows);
@@ -91,7 +95,8 @@ void head_backward(const Context& context, const PackedPolicy& policy, const flo
   for (std::int64_t s = 0; s < S;) {
     std::int64_t stop = s + 1;
     const std::int64_t begin = targets.segments[static_cast<std::size_t>(s)];
-    while (stop < S && targets.segments[static_cast<std::size_t>(stop) + 1] - begin <= block) ++stop;
+    while (stop < S && targets.segments[static_cast<std::size_t>(stop) + 1] - begin <= block)
+      ++stop;
     const std::int64_t end = targets.segments[static_cast<std::size_t>(stop)];
     if (end > begin) {
       float* dlogits = head.logits(begin, end);

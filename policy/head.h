@@ -1,5 +1,6 @@
-// From hidden states to log-probabilities: final norm, lm_head, log-softmax, in blocks of rows, so that [T, V] logits
-// never exist at once. The same code reports a rollout's log-probs and trains on them.
+// From hidden states to log-probabilities: final norm, lm_head, log-softmax, in blocks of rows, so
+// that [T, V] logits never exist at once. The same code reports a rollout's log-probs and trains on
+// them.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ struct HeadTargets {
   std::vector<std::int64_t> rows;            // [R] rows of hidden
   std::vector<std::int64_t> target_offsets;  // [R + 1]
   std::vector<std::int32_t> targets;         // [targets]
-  std::vector<std::int64_t> segments;        // [S + 1] offsets into rows, one segment a sequence; for gradients
+  // [S + 1] offsets into rows, one segment a sequence; for gradients
+  std::vector<std::int64_t> segments;
 };
 
 struct HeadBuffers {
@@ -23,14 +25,16 @@ struct HeadBuffers {
 };
 
 /// logprobs: one a target. entropies: [R] or empty. `temperature` divides the logits.
-void head_forward(const Context& context, const PackedPolicy& policy, const float* hidden, const HeadTargets& targets,
-                  double temperature, HeadBuffers& buffers, std::span<float> logprobs, std::span<float> entropies);
+void head_forward(const Context& context, const PackedPolicy& policy, const float* hidden,
+                  const HeadTargets& targets, double temperature, HeadBuffers& buffers,
+                  std::span<float> logprobs, std::span<float> entropies);
 
-/// Writes d loss / d hidden into dhidden [T, D] (rows without a target get zeros; T = num_rows) and adds the gradients of
-/// lm_head and the final norm. dlogprobs: one a target.
-void head_backward(const Context& context, const PackedPolicy& policy, const float* hidden, std::int64_t num_rows,
-                   const HeadTargets& targets, double temperature, std::span<const float> dlogprobs,
-                   HeadBuffers& buffers, float* dhidden, float* gradients);
+/// Writes d loss / d hidden into dhidden [T, D] (rows without a target get zeros; T = num_rows) and
+/// adds the gradients of lm_head and the final norm. dlogprobs: one a target.
+void head_backward(const Context& context, const PackedPolicy& policy, const float* hidden,
+                   std::int64_t num_rows, const HeadTargets& targets, double temperature,
+                   std::span<const float> dlogprobs, HeadBuffers& buffers, float* dhidden,
+                   float* gradients);
 
 /// Logits [rows.size(), V] of the given rows, for sampling and for inspection.
 const float* head_logits(const Context& context, const PackedPolicy& policy, const float* hidden,

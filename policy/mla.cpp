@@ -1,6 +1,7 @@
-// Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1), absorbed: queries are taken into the
-// latent space, so that the cache of latents serves as keys and values of all heads. One algebra for prompt,
-// completion, sampling and training; in bf16 the expanded form would give other bits.
+// Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1), absorbed: queries are
+// taken into the latent space, so that the cache of latents serves as keys and values of all heads.
+// One algebra for prompt, completion, sampling and training; in bf16 the expanded form would give
+// other bits.
 #include <algorithm>
 #include <cstring>
 
@@ -13,7 +14,11 @@ namespace {
 
 struct Shape {
   explicit Shape(const AttentionConfig& c)
-      : H(c.num_heads), nope(c.qk_nope_head_dim), rope(c.qk_rope_head_dim), v(c.v_head_dim), R(c.kv_lora_rank) {}
+      : H(c.num_heads),
+        nope(c.qk_nope_head_dim),
+        rope(c.qk_rope_head_dim),
+        v(c.v_head_dim),
+        R(c.kv_lora_rank) {}
   std::int64_t H, nope, rope, v, R;
   std::int64_t qk() const { return nope + rope; }
   std::int64_t latent() const { return R + rope; }
@@ -32,7 +37,8 @@ AttentionShape attention_shape(const AttentionConfig& c) {
           .scale = static_cast<float>(c.softmax_scale)};
 }
 
-RopeArgs rope_args(const LayerPass& pass, float* x, std::int64_t row, std::int64_t head, std::int64_t heads) {
+RopeArgs rope_args(const LayerPass& pass, float* x, std::int64_t row, std::int64_t head,
+                   std::int64_t heads) {
   const AttentionConfig& c = pass.config().attention;
   return {.x = x,
           .row = row,
@@ -47,10 +53,12 @@ RopeArgs rope_args(const LayerPass& pass, float* x, std::int64_t row, std::int64
 }
 
 // Copies the rope part of every head between [T, H, from_width] and [T, H, to_width].
-void copy_rope_part(std::int64_t rows, const float* from, std::int64_t from_width, std::int64_t from_at, float* to,
-                    std::int64_t to_width, std::int64_t to_at, std::int64_t rope) {
+void copy_rope_part(std::int64_t rows, const float* from, std::int64_t from_width,
+                    std::int64_t from_at, float* to, std::int64_t to_width, std::int64_t to_at,
+                    std::int64_t rope) {
   for (std::int64_t i = 0; i < rows; ++i) {
-    std::memcpy(to + i * to_width + to_at, from + i * from_width + from_at, static_cast<std::size_t>(rope) * 4);
+    std::memcpy(to + i * to_width + to_at, from + i * from_width + from_at,
+                static_cast<std::size_t>(rope) * 4);
   }
 }
 
@@ -84,8 +92,8 @@ void queries(const LayerPass& pass, LayerActivations& a) {
   rope(pass.context, turn);
   float* full = a.q_full.resize(pass.T() * s.H * s.latent());
   for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(pass, w.uk[static_cast<std::size_t>(h)].forward, q + h * s.qk(), width, full + h * s.latent(),
-                 s.H * s.latent(), nullptr, false, round);
+    apply_linear(pass, w.uk[static_cast<std::size_t>(h)].forward, q + h * s.qk(), width,
+                 full + h * s.latent(), s.H * s.latent(), nullptr, false, round);
   }
   copy_rope_part(pass.T() * s.H, q, s.qk(), s.nope, full, s.latent(), s.R, s.rope);
 }
@@ -138,8 +146,8 @@ void mla_forward(const LayerPass& pass, LayerActivations& a) {
                            .round_bf16 = round});
   float* heads = a.heads.resize(pass.T() * s.H * s.v);
   for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(pass, w.uv[static_cast<std::size_t>(h)].forward, a.attended.data() + h * s.R, s.H * s.R,
-                 heads + h * s.v, s.H * s.v, nullptr, false, round);
+    apply_linear(pass, w.uv[static_cast<std::size_t>(h)].forward, a.attended.data() + h * s.R,
+                 s.H * s.R, heads + h * s.v, s.H * s.v, nullptr, false, round);
   }
   apply_linear(pass, w.o.forward, heads, s.H * s.v, a.x_mid.data(), pass.D(), nullptr, true, false);
 }
@@ -152,18 +160,19 @@ void value_backward(const LayerBackwardPass& pass, const float* dheads, float* d
   const Shape s(f.config().attention);
   const MlaWeights& w = f.weights().mla;
   for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(f, w.uv[static_cast<std::size_t>(h)].backward, dheads + h * s.v, s.H * s.v, dattended + h * s.R,
-                 s.H * s.R, nullptr, false, false);
+    apply_linear(f, w.uv[static_cast<std::size_t>(h)].backward, dheads + h * s.v, s.H * s.v,
+                 dattended + h * s.R, s.H * s.R, nullptr, false, false);
     float* dw = pass.gradients + w.kv_b + (h * (s.nope + s.v) + s.nope) * s.R;
-    weight_gradient(f.context, {.x = pass.kept.attended.data() + h * s.R,
-                                .ldx = s.H * s.R,
-                                .dy = dheads + h * s.v,
-                                .ldy = s.H * s.v,
-                                .N = s.v,
-                                .K = s.R,
-                                .segments = f.batch.segments.data(),
-                                .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                                .dw = &dw});
+    weight_gradient(f.context,
+                    {.x = pass.kept.attended.data() + h * s.R,
+                     .ldx = s.H * s.R,
+                     .dy = dheads + h * s.v,
+                     .ldy = s.H * s.v,
+                     .N = s.v,
+                     .K = s.R,
+                     .segments = f.batch.segments.data(),
+                     .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
+                     .dw = &dw});
   }
 }
 
@@ -173,18 +182,19 @@ void absorb_backward(const LayerBackwardPass& pass, const float* dfull, float* d
   const Shape s(f.config().attention);
   const MlaWeights& w = f.weights().mla;
   for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(f, w.uk[static_cast<std::size_t>(h)].backward, dfull + h * s.latent(), s.H * s.latent(),
-                 dq + h * s.qk(), s.H * s.qk(), nullptr, false, false);
+    apply_linear(f, w.uk[static_cast<std::size_t>(h)].backward, dfull + h * s.latent(),
+                 s.H * s.latent(), dq + h * s.qk(), s.H * s.qk(), nullptr, false, false);
     float* dw = pass.gradients + w.kv_b + h * (s.nope + s.v) * s.R;
-    weight_gradient(f.context, {.x = dfull + h * s.latent(),
-                                .ldx = s.H * s.latent(),
-                                .dy = pass.kept.q.data() + h * s.qk(),
-                                .ldy = s.H * s.qk(),
-                                .N = s.nope,
-                                .K = s.R,
-                                .segments = f.batch.segments.data(),
-                                .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                                .dw = &dw});
+    weight_gradient(f.context,
+                    {.x = dfull + h * s.latent(),
+                     .ldx = s.H * s.latent(),
+                     .dy = pass.kept.q.data() + h * s.qk(),
+                     .ldy = s.H * s.qk(),
+                     .N = s.nope,
+                     .K = s.R,
+                     .segments = f.batch.segments.data(),
+                     .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
+                     .dw = &dw});
   }
   copy_rope_part(f.T() * s.H, dfull, s.latent(), s.R, dq, s.qk(), s.nope, s.rope);
   RopeArgs turn = rope_args(f, dq + s.nope, s.H * s.qk(), s.qk(), s.H);
@@ -192,18 +202,20 @@ void absorb_backward(const LayerBackwardPass& pass, const float* dfull, float* d
   rope(f.context, turn);
 }
 
-void norm_weight_gradient(const LayerBackwardPass& pass, const float* dy, const float* x, std::int64_t width,
-                          std::int64_t columns, const float* rstd, std::int64_t norm) {
+void norm_weight_gradient(const LayerBackwardPass& pass, const float* dy, const float* x,
+                          std::int64_t width, std::int64_t columns, const float* rstd,
+                          std::int64_t norm) {
   const LayerPass& f = pass.forward;
-  column_gradient(f.context, {.dy = dy,
-                              .ldy = width,
-                              .x = x,
-                              .ldx = width,
-                              .scale = rstd,
-                              .N = columns,
-                              .segments = f.batch.segments.data(),
-                              .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                              .db = pass.gradients + norm});
+  column_gradient(f.context,
+                  {.dy = dy,
+                   .ldy = width,
+                   .x = x,
+                   .ldx = width,
+                   .scale = rstd,
+                   .N = columns,
+                   .segments = f.batch.segments.data(),
+                   .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
+                   .db = pass.gradients + norm});
 }
 
 // dq -> dh (written).
@@ -222,7 +234,8 @@ void query_backward(const LayerBackwardPass& pass, const float* dq, float* dlora
   const std::int64_t rank = c.q_lora_rank;
   add_linear_gradient(pass, w.q_b, pass.kept.q_a_normed.data(), rank, dq, width);
   apply_linear(f, w.q_b.backward, dq, width, dlora, rank, nullptr, false, false);
-  norm_weight_gradient(pass, dlora, pass.kept.q_a.data(), rank, rank, pass.kept.rstd_q.data(), w.q_a_norm);
+  norm_weight_gradient(pass, dlora, pass.kept.q_a.data(), rank, rank, pass.kept.rstd_q.data(),
+                       w.q_a_norm);
   rms_norm_backward(f.context, {.x = pass.kept.q_a.data(),
                                 .ldx = rank,
                                 .gamma = f.policy.at(w.q_a_norm),
@@ -251,7 +264,8 @@ void latent_backward(const LayerBackwardPass& pass, float* dkv) {
   RopeArgs turn = rope_args(f, dkv + s.R, width, 0, 1);
   turn.backward = true;
   rope(f.context, turn);
-  norm_weight_gradient(pass, dkv, pass.kept.kv_raw.data(), width, s.R, pass.kept.rstd_kv.data(), w.kv_a_norm);
+  norm_weight_gradient(pass, dkv, pass.kept.kv_raw.data(), width, s.R, pass.kept.rstd_kv.data(),
+                       w.kv_a_norm);
   rms_norm_backward(f.context, {.x = pass.kept.kv_raw.data(),
                                 .ldx = width,
                                 .gamma = f.policy.at(w.kv_a_norm),

@@ -1,5 +1,6 @@
-// Mixture of experts with shared experts (DeepSeek-V3, arXiv:2412.19437, section 2.1.2). The combine starts from the
-// shared expert's result and adds the chosen experts in slot order; router logits and the combine are fp32.
+// Mixture of experts with shared experts (DeepSeek-V3, arXiv:2412.19437, section 2.1.2). The
+// combine starts from the shared expert's result and adds the chosen experts in slot order; router
+// logits and the combine are fp32.
 #include <algorithm>
 #include <cstring>
 
@@ -22,7 +23,8 @@ void route(const LayerPass& pass, LayerActivations& a) {
   a.token_of_row.resize(slots);
   a.expert_offsets.resize(static_cast<std::size_t>(c.num_experts) + 1);
   float* logits = a.router_logits.resize(T * c.num_experts);
-  apply_linear(pass, w.router.forward, a.h2.data(), pass.D(), logits, c.num_experts, nullptr, false, false);
+  apply_linear(pass, w.router.forward, a.h2.data(), pass.D(), logits, c.num_experts, nullptr, false,
+               false);
   router(pass.context, {.logits = logits,
                         .bias = w.bias >= 0 ? pass.policy.at(w.bias) : nullptr,
                         .scores = a.scores.resize(T * c.num_experts),
@@ -36,13 +38,14 @@ void route(const LayerPass& pass, LayerActivations& a) {
                         .softmax = c.scoring == RouterScoring::softmax,
                         .normalize = c.norm_topk_prob,
                         .scaling_factor = static_cast<float>(c.routed_scaling_factor)});
-  moe_plan(a.experts.data(), T, c.num_experts_per_tok, c.num_experts, a.expert_offsets.data(), a.row_of_slot.data(),
-           a.token_of_row.data());
+  moe_plan(a.experts.data(), T, c.num_experts_per_tok, c.num_experts, a.expert_offsets.data(),
+           a.row_of_slot.data(), a.token_of_row.data());
 }
 
 // y[rows of expert e] = weights[e] applied to x.
 void experts_linear(const LayerPass& pass, const std::vector<PackedWeight>& weights,
-                    const std::vector<std::int64_t>& offsets, const float* x, float* y, bool round) {
+                    const std::vector<std::int64_t>& offsets, const float* x, float* y,
+                    bool round) {
   gemm(pass.context, {.x = x,
                       .ldx = weights[0].K,
                       .weights = weights.data(),
@@ -69,8 +72,11 @@ void moe_forward(const LayerPass& pass, LayerActivations& a, float* x_out) {
   float* act = a.rows_act.resize(slots * I);
   float* out = a.rows_out.resize(slots * D);
   float* ffn = a.ffn.resize(T * D);
-  moe_gather(pass.context,
-             {.x = a.h2.data(), .token_of_row = a.token_of_row.data(), .rows = rows, .num_rows = slots, .D = D});
+  moe_gather(pass.context, {.x = a.h2.data(),
+                            .token_of_row = a.token_of_row.data(),
+                            .rows = rows,
+                            .num_rows = slots,
+                            .D = D});
   experts_linear(pass, w.gate_up, a.expert_offsets, rows, gate_up, round);
   swiglu(pass.context, {.gate_up = gate_up, .y = act, .T = slots, .I = I, .round_bf16 = round});
   experts_linear(pass, w.down, a.expert_offsets, act, out, false);
@@ -91,7 +97,8 @@ void moe_forward(const LayerPass& pass, LayerActivations& a, float* x_out) {
 
 namespace {
 
-// Cuts the permuted rows of every expert at the sequences' ends: gradients are added sequence by sequence.
+// Cuts the permuted rows of every expert at the sequences' ends: gradients are added sequence by
+// sequence.
 void cut_expert_rows(const LayerBackwardPass& pass) {
   const std::vector<std::int64_t>& segments = pass.forward.batch.segments;
   const std::size_t S = segments.size() - 1;
@@ -115,8 +122,9 @@ void cut_expert_rows(const LayerBackwardPass& pass) {
 }
 
 // Adds dW for a stack of expert weights at `offsets`: outputs are N columns of dy from `column` on.
-void add_expert_gradient(const LayerBackwardPass& pass, const std::vector<std::int64_t>& offsets, const float* x,
-                         std::int64_t K, const float* dy, std::int64_t ldy, std::int64_t N) {
+void add_expert_gradient(const LayerBackwardPass& pass, const std::vector<std::int64_t>& offsets,
+                         const float* x, std::int64_t K, const float* dy, std::int64_t ldy,
+                         std::int64_t N) {
   std::vector<float*> dw;
   for (const std::int64_t offset : offsets) dw.push_back(pass.gradients + offset);
   weight_gradient(pass.forward.context, {.x = x,
@@ -131,7 +139,8 @@ void add_expert_gradient(const LayerBackwardPass& pass, const std::vector<std::i
                                          .dw = dw.data()});
 }
 
-// scratch.dx -> scratch.dh through the chosen experts; returns the gradient of the slot weights in `dweights`.
+// scratch.dx -> scratch.dh through the chosen experts; returns the gradient of the slot weights in
+// `dweights`.
 void experts_backward(const LayerBackwardPass& pass, float* dweights) {
   const LayerPass& f = pass.forward;
   const FfnConfig& c = f.config().ffn;
@@ -155,8 +164,9 @@ void experts_backward(const LayerBackwardPass& pass, float* dweights) {
   cut_expert_rows(pass);
   add_expert_gradient(pass, w.down_offset, a.rows_act.data(), I, drows, D, D);
   experts_linear(f, w.down_backward, a.expert_offsets, drows, dact, false);
-  swiglu_backward(f.context,
-                  {.gate_up = a.rows_gate_up.data(), .dy = dact, .dgate_up = dgate_up, .T = slots, .I = I});
+  swiglu_backward(
+      f.context,
+      {.gate_up = a.rows_gate_up.data(), .dy = dact, .dgate_up = dgate_up, .T = slots, .I = I});
   add_expert_gradient(pass, w.gate, a.rows.data(), D, dgate_up, 2 * I, I);
   add_expert_gradient(pass, w.up, a.rows.data(), D, dgate_up + I, 2 * I, I);
   experts_linear(f, w.gate_up_backward, a.expert_offsets, dgate_up, drows, false);
@@ -194,7 +204,8 @@ void moe_backward(const LayerBackwardPass& pass) {
                               .normalize = c.norm_topk_prob,
                               .scaling_factor = static_cast<float>(c.routed_scaling_factor)});
   add_linear_gradient(pass, w.router, pass.kept.h2.data(), f.D(), dlogits, c.num_experts);
-  apply_linear(f, w.router.backward, dlogits, c.num_experts, pass.scratch.dh.data(), f.D(), nullptr, true, false);
+  apply_linear(f, w.router.backward, dlogits, c.num_experts, pass.scratch.dh.data(), f.D(), nullptr,
+               true, false);
 }
 
 }  // namespace zeroth

@@ -24,20 +24,28 @@ bool same_rope(const RopeConfig& a, const RopeConfig& b) {
 
 }  // namespace
 
-PackedPolicy::PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype, bool for_training)
-    : config_(config), weights_(weights), dtype_(dtype), for_training_(for_training), layers_(config.layers.size()) {
+PackedPolicy::PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype,
+                           bool for_training)
+    : config_(config),
+      weights_(weights),
+      dtype_(dtype),
+      for_training_(for_training),
+      layers_(config.layers.size()) {
   embedding_ = offset("model.embed_tokens.weight");
   final_norm_ = offset("model.norm.weight");
   make_rope_tables();
   update();
 }
 
-std::int64_t PackedPolicy::offset(const std::string& name) const { return weights_.tensor(name).offset; }
+std::int64_t PackedPolicy::offset(const std::string& name) const {
+  return weights_.tensor(name).offset;
+}
 
 void PackedPolicy::update() {
   ++version_;
   for (std::size_t i = 0; i < layers_.size(); ++i) pack_layer(i);
-  const std::string head = config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+  const std::string head =
+      config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
   pack_linear(std::span(&head, 1), head_, type());
 }
 
@@ -74,7 +82,8 @@ void PackedPolicy::pack_linear(std::span<const std::string> names, Linear& into,
   if (for_training_) pack_weight(transposes, Stack::columns, type, into.backward);
 }
 
-void PackedPolicy::pack_mla(const AttentionConfig& config, const std::string& prefix, MlaWeights& into) {
+void PackedPolicy::pack_mla(const AttentionConfig& config, const std::string& prefix,
+                            MlaWeights& into) {
   const std::string q = prefix + (config.q_lora_rank > 0 ? "q_a_proj.weight" : "q_proj.weight");
   pack_linear(std::span(&q, 1), into.q, type());
   if (config.q_lora_rank > 0) {
@@ -93,10 +102,15 @@ void PackedPolicy::pack_mla(const AttentionConfig& config, const std::string& pr
   into.uv.resize(heads);
   const std::int64_t R = config.kv_lora_rank;
   for (std::size_t h = 0; h < heads; ++h) {
-    const float* rows = at(into.kv_b) + static_cast<std::int64_t>(h) * (config.qk_nope_head_dim + config.v_head_dim) * R;
-    const MatrixView key{.data = rows, .rows = config.qk_nope_head_dim, .columns = R, .row = R, .column = 1};
-    const MatrixView value{.data = rows + config.qk_nope_head_dim * R, .rows = config.v_head_dim, .columns = R,
-                           .row = R, .column = 1};
+    const float* rows = at(into.kv_b) + static_cast<std::int64_t>(h) *
+                                            (config.qk_nope_head_dim + config.v_head_dim) * R;
+    const MatrixView key{
+        .data = rows, .rows = config.qk_nope_head_dim, .columns = R, .row = R, .column = 1};
+    const MatrixView value{.data = rows + config.qk_nope_head_dim * R,
+                           .rows = config.v_head_dim,
+                           .columns = R,
+                           .row = R,
+                           .column = 1};
     const MatrixView key_t = transposed(key);
     const MatrixView value_t = transposed(value);
     pack_weight(std::span(&key_t, 1), Stack::rows, type(), into.uk[h].forward);
@@ -107,7 +121,8 @@ void PackedPolicy::pack_mla(const AttentionConfig& config, const std::string& pr
   }
 }
 
-void PackedPolicy::pack_gqa(const AttentionConfig& config, const std::string& prefix, GqaWeights& into) {
+void PackedPolicy::pack_gqa(const AttentionConfig& config, const std::string& prefix,
+                            GqaWeights& into) {
   const std::string q = prefix + "q_proj.weight";
   const std::string kv[] = {prefix + "k_proj.weight", prefix + "v_proj.weight"};
   const std::string o = prefix + "o_proj.weight";
@@ -158,7 +173,8 @@ void PackedPolicy::pack_moe(const FfnConfig& config, const std::string& prefix, 
     pack_weight(std::span(&down, 1), Stack::rows, type(), into.down[e]);
     if (!for_training_) continue;
     const MatrixView down_t = transposed(down);
-    pack_weight(std::vector{transposed(gate), transposed(up)}, Stack::columns, type(), into.gate_up_backward[e]);
+    pack_weight(std::vector{transposed(gate), transposed(up)}, Stack::columns, type(),
+                into.gate_up_backward[e]);
     pack_weight(std::span(&down_t, 1), Stack::rows, type(), into.down_backward[e]);
   }
   if (config.num_shared_experts > 0) pack_dense(prefix + "shared_experts.", into.shared);
@@ -203,16 +219,16 @@ std::int64_t PackedPolicy::bytes() const {
   std::int64_t total = linear_bytes(head_);
   for (const LayerWeights& layer : layers_) {
     for (const Linear* linear :
-         {&layer.mla.q, &layer.mla.q_b, &layer.mla.kv_a, &layer.mla.o, &layer.gqa.q, &layer.gqa.kv, &layer.gqa.o,
-          &layer.dense.gate_up, &layer.dense.down, &layer.moe.router, &layer.moe.shared.gate_up,
-          &layer.moe.shared.down}) {
+         {&layer.mla.q, &layer.mla.q_b, &layer.mla.kv_a, &layer.mla.o, &layer.gqa.q, &layer.gqa.kv,
+          &layer.gqa.o, &layer.dense.gate_up, &layer.dense.down, &layer.moe.router,
+          &layer.moe.shared.gate_up, &layer.moe.shared.down}) {
       total += linear_bytes(*linear);
     }
     for (const auto* linears : {&layer.mla.uk, &layer.mla.uv}) {
       for (const Linear& linear : *linears) total += linear_bytes(linear);
     }
-    for (const auto* packs :
-         {&layer.moe.gate_up, &layer.moe.gate_up_backward, &layer.moe.down, &layer.moe.down_backward}) {
+    for (const auto* packs : {&layer.moe.gate_up, &layer.moe.gate_up_backward, &layer.moe.down,
+                              &layer.moe.down_backward}) {
       for (const PackedWeight& weight : *packs) total += static_cast<std::int64_t>(weight.bytes());
     }
   }

@@ -1,5 +1,6 @@
-// The weights of a policy as the kernels read them: packed once a policy version, shared by sampler and learner.
-// Goal: every linear layer has one packing that all users share, so that one numerics holds by construction.
+// The weights of a policy as the kernels read them: packed once a policy version, shared by sampler
+// and learner. Goal: every linear layer has one packing that all users share, so that one numerics
+// holds by construction.
 #pragma once
 
 #include <cstdint>
@@ -73,7 +74,8 @@ struct LayerWeights {
 
 class PackedPolicy {
  public:
-  /// Packs `weights`, which must outlive this; with `for_training` also what the backward pass reads.
+  /// Packs `weights`, which must outlive this; with `for_training` also what the backward pass
+  /// reads.
   PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype, bool for_training);
 
   /// Packs the weights again after they changed; counts a new version.

@@ -1,4 +1,5 @@
-// The part of a configuration that a run's numbers depend on, as one hash: a checkpoint is resumed only under the same.
+// The part of a configuration that a run's numbers depend on, as one hash: a checkpoint is resumed
+// only under the same.
 #pragma once
 
 #include <cstdint>
@@ -27,17 +28,30 @@ class FingerprintCollector {
   const std::string& text() const { return text_; }
 
  private:
-  static constexpr std::string_view kFree[] = {
-      "output_dir",    "num_threads",      "isa",         "micro_batch_tokens", "logging_steps",
-      "save_steps",    "save_total_limit", "max_seconds", "log_completions",    "resume_from_checkpoint",
-      "max_num_seqs",  "page_size",        "eval_steps",  "eval_dataset_name",  "num_eval_problems",
-      "num_eval_generations"};
+  static constexpr std::string_view kFree[] = {"output_dir",
+                                               "num_threads",
+                                               "isa",
+                                               "micro_batch_tokens",
+                                               "logging_steps",
+                                               "save_steps",
+                                               "save_total_limit",
+                                               "max_seconds",
+                                               "log_completions",
+                                               "resume_from_checkpoint",
+                                               "max_num_seqs",
+                                               "page_size",
+                                               "eval_steps",
+                                               "eval_dataset_name",
+                                               "num_eval_problems",
+                                               "num_eval_generations"};
 
   static std::string text_of(const std::string& value) { return value; }
   static std::string text_of(bool value) { return value ? "true" : "false"; }
   static std::string text_of(std::int64_t value) { return std::to_string(value); }
   static std::string text_of(double value) { return write_json(value); }
-  static std::string text_of(const std::optional<double>& value) { return value ? text_of(*value) : "unset"; }
+  static std::string text_of(const std::optional<double>& value) {
+    return value ? text_of(*value) : "unset";
+  }
   template <class Item>
   static std::string text_of(const std::vector<Item>& values) {
     std::string text;

@@ -22,8 +22,9 @@ struct Scored {
   std::int64_t tokens = 0;
 };
 
-Scored generate(Engine& engine, const Tokenizer& tokenizer, std::span<const GenerateRequest> requests,
-                std::span<const std::string> prompts, std::span<const Problem> problems, const Reward& right,
+Scored generate(Engine& engine, const Tokenizer& tokenizer,
+                std::span<const GenerateRequest> requests, std::span<const std::string> prompts,
+                std::span<const Problem> problems, const Reward& right,
                 const SamplingParams& sampling) {
   const std::vector<Group> groups = engine.generate(requests, sampling);
   Scored out;
@@ -45,8 +46,9 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer, std::span<const Gene
                        .columns_json = problems[g].columns_json,
                        .num_tokens = lengths[i],
                        .max_tokens = sampling.max_new_tokens,
-                       .finish_reason = completion.stop_reason == StopReason::length ? FinishReason::length
-                                                                                     : FinishReason::stop});
+                       .finish_reason = completion.stop_reason == StopReason::length
+                                            ? FinishReason::length
+                                            : FinishReason::stop});
       ++i;
     }
   }
@@ -71,8 +73,9 @@ bool majority_is_right(std::span<const std::string> texts, std::span<const doubl
 
 }  // namespace
 
-Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer, const PromptTemplate& prompt_template,
-                    std::span<const Problem> problems, const Reward& right, const EvaluationOptions& options) {
+Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
+                    const PromptTemplate& prompt_template, std::span<const Problem> problems,
+                    const Reward& right, const EvaluationOptions& options) {
   if (problems.empty()) throw std::invalid_argument("evaluate: no problems");
   const auto start = std::chrono::steady_clock::now();
   std::vector<GenerateRequest> requests;
@@ -114,7 +117,8 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer, const PromptTemp
   result.pass_at_n /= count;
   result.majority /= count;
   result.format_rate = static_cast<double>(formatted) / static_cast<double>(samples.texts.size());
-  result.mean_length = static_cast<double>(samples.tokens) / static_cast<double>(samples.texts.size());
+  result.mean_length =
+      static_cast<double>(samples.tokens) / static_cast<double>(samples.texts.size());
   if (options.greedy) {
     for (GenerateRequest& request : requests) request.num_generations = 1;
     sampling.temperature = 0.0;

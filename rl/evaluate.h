@@ -1,4 +1,5 @@
-// How often a policy is right: pass@1 with its interval, greedy, maj@n, pass@n, format rate, length.
+// How often a policy is right: pass@1 with its interval, greedy, maj@n, pass@n, format rate,
+// length.
 #pragma once
 
 #include <cstdint>
@@ -25,20 +26,22 @@ struct EvaluationOptions {
 struct Evaluation {
   std::int64_t num_problems = 0;
   std::int64_t num_generations = 0;
-  MeanInterval pass_at_1;         // a problem's share of right samples, mean over problems, bootstrap over problems
-  double greedy = 0.0;            // share of problems right at temperature 0
+  MeanInterval
+      pass_at_1;  // a problem's share of right samples, mean over problems, bootstrap over problems
+  double greedy = 0.0;  // share of problems right at temperature 0
   std::int64_t majority_generations = 0;
-  double majority = 0.0;          // share of problems whose most frequent answer is right (maj@n)
-  double pass_at_n = 0.0;         // share of problems right at least once in num_generations
-  double format_rate = 0.0;       // share of samples that follow <think>…</think><answer>…</answer>
-  double mean_length = 0.0;       // tokens a sample
+  double majority = 0.0;     // share of problems whose most frequent answer is right (maj@n)
+  double pass_at_n = 0.0;    // share of problems right at least once in num_generations
+  double format_rate = 0.0;  // share of samples that follow <think>…</think><answer>…</answer>
+  double mean_length = 0.0;  // tokens a sample
   std::int64_t sampled_tokens = 0;  // greedy included
   double seconds = 0.0;
 };
 
-/// `right` gives 1 to a right completion. Random numbers belong to a stream of their own, so that an evaluation during
-/// training changes nothing in it.
-Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer, const PromptTemplate& prompt_template,
-                    std::span<const Problem> problems, const Reward& right, const EvaluationOptions& options);
+/// `right` gives 1 to a right completion. Random numbers belong to a stream of their own, so that
+/// an evaluation during training changes nothing in it.
+Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
+                    const PromptTemplate& prompt_template, std::span<const Problem> problems,
+                    const Reward& right, const EvaluationOptions& options);
 
 }  // namespace zeroth

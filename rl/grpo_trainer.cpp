@@ -13,7 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 constexpr std::uint32_t kRolloutStream = 1;
 
@@ -29,7 +31,8 @@ Spread spread_of(const std::vector<double>& values) {
   for (const double v : values) s.mean += v;
   s.mean /= static_cast<double>(values.size());
   for (const double v : values) s.deviation += (v - s.mean) * (v - s.mean);
-  s.deviation = values.size() > 1 ? std::sqrt(s.deviation / static_cast<double>(values.size() - 1)) : 0.0;
+  s.deviation =
+      values.size() > 1 ? std::sqrt(s.deviation / static_cast<double>(values.size() - 1)) : 0.0;
   return s;
 }
 
@@ -65,9 +68,11 @@ struct GrpoTrainer::Rollout {
   double rollout_seconds = 0.0, reward_seconds = 0.0, learn_seconds = 0.0;
 };
 
-GrpoTrainer::GrpoTrainer(const Context& context, TrainedPolicy& policy, const PackedPolicy* reference, Engine& engine,
-                         const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
-                         const WeightedRewards& rewards, const GrpoConfig& config)
+GrpoTrainer::GrpoTrainer(const Context& context, TrainedPolicy& policy,
+                         const PackedPolicy* reference, Engine& engine,
+                         const std::vector<Problem>& problems,
+                         const PromptTemplate& prompt_template, const WeightedRewards& rewards,
+                         const GrpoConfig& config)
     : context_(context),
       policy_(policy),
       reference_(reference),
@@ -86,9 +91,10 @@ GrpoTrainer::GrpoTrainer(const Context& context, TrainedPolicy& policy, const Pa
                    .epsilon_high = config.upper_epsilon(),
                    .beta = config.beta} {
   if (reference_ != nullptr) {
-    reference_learner_ = std::make_unique<Learner>(
-        context, *reference_,
-        Learner::Config{.temperature = config.temperature, .micro_batch_tokens = config.micro_batch_tokens});
+    reference_learner_ =
+        std::make_unique<Learner>(context, *reference_,
+                                  Learner::Config{.temperature = config.temperature,
+                                                  .micro_batch_tokens = config.micro_batch_tokens});
   }
 }
 
@@ -133,13 +139,16 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
     for (const Completion& completion : groups[g].completions) {
       training.completions.push_back(completion.tokens);
       rollout.texts.push_back(policy_.tokenizer().decode(completion.tokens, true));
-      rollout.logprobs.insert(rollout.logprobs.end(), completion.logprobs.begin(), completion.logprobs.end());
-      rollout.experts.insert(rollout.experts.end(), completion.experts.begin(), completion.experts.end());
+      rollout.logprobs.insert(rollout.logprobs.end(), completion.logprobs.begin(),
+                              completion.logprobs.end());
+      rollout.experts.insert(rollout.experts.end(), completion.experts.begin(),
+                             completion.experts.end());
       rollout.stop_reasons.push_back(completion.stop_reason);
       rollout.lengths.push_back(static_cast<std::int64_t>(completion.tokens.size()));
       num_tokens_ += rollout.lengths.back();
     }
-    prompt_experts.insert(prompt_experts.end(), groups[g].prompt_experts.begin(), groups[g].prompt_experts.end());
+    prompt_experts.insert(prompt_experts.end(), groups[g].prompt_experts.begin(),
+                          groups[g].prompt_experts.end());
   }
   rollout.experts.insert(rollout.experts.end(), prompt_experts.begin(), prompt_experts.end());
   rollout.rollout_seconds = seconds_since(start);
@@ -157,12 +166,13 @@ void GrpoTrainer::score(Rollout& rollout) const {
                      .columns_json = rollout.problems[g]->columns_json,
                      .num_tokens = rollout.lengths[i],
                      .max_tokens = config_.max_completion_length,
-                     .finish_reason = rollout.stop_reasons[i] == StopReason::length ? FinishReason::length
-                                                                                    : FinishReason::stop});
+                     .finish_reason = rollout.stop_reasons[i] == StopReason::length
+                                          ? FinishReason::length
+                                          : FinishReason::stop});
   }
   rollout.scores = rewards_.score(items);
-  rollout.advantages =
-      group_advantages(rollout.scores.total, config_.num_generations, parse_scale_rewards(config_.scale_rewards));
+  rollout.advantages = group_advantages(rollout.scores.total, config_.num_generations,
+                                        parse_scale_rewards(config_.scale_rewards));
   rollout.reward_seconds = seconds_since(start);
 }
 
@@ -182,9 +192,11 @@ void GrpoTrainer::learn(Rollout& rollout, double learning_rate) {
     return grpo_loss(
         {.logprobs = chunk.logprobs,
          .old_logprobs = std::span(rollout.logprobs).subspan(at, tokens),
-         .ref_logprobs = reference.empty() ? std::span<const float>() : std::span(reference).subspan(at, tokens),
+         .ref_logprobs = reference.empty() ? std::span<const float>()
+                                           : std::span(reference).subspan(at, tokens),
          .offsets = chunk.offsets,
-         .advantages = std::span(rollout.advantages.advantages).subspan(first, chunk.offsets.size() - 1),
+         .advantages =
+             std::span(rollout.advantages.advantages).subspan(first, chunk.offsets.size() - 1),
          .sequence_mask = {},
          .normalizer = normalizer},
         loss_config_);
@@ -203,7 +215,8 @@ void GrpoTrainer::learn(Rollout& rollout, double learning_rate) {
   auto& metrics = rollout.learner_metrics;
   metrics.push_back({"loss", forward.loss.loss});
   metrics.push_back({"grad_norm", norm});
-  metrics.push_back({"entropy", forward.entropy_sum / static_cast<double>(rollout.logprobs.size())});
+  metrics.push_back(
+      {"entropy", forward.entropy_sum / static_cast<double>(rollout.logprobs.size())});
   if (reference_learner_) metrics.push_back({"kl", forward.loss.kl_mean()});
   metrics.push_back({"clip_ratio/low_mean", forward.loss.clip_ratio_low_mean()});
   metrics.push_back({"clip_ratio/low_min", forward.loss.clip_ratio_low_min()});
@@ -219,26 +232,31 @@ void GrpoTrainer::compare_with_rollout(const Rollout& rollout, const BatchForwar
   double total = 0.0;
   std::int64_t different = 0;
   for (std::size_t i = 0; i < rollout.logprobs.size(); ++i) {
-    const double difference =
-        std::abs(static_cast<double>(forward.logprobs[i]) - static_cast<double>(rollout.logprobs[i]));
+    const double difference = std::abs(static_cast<double>(forward.logprobs[i]) -
+                                       static_cast<double>(rollout.logprobs[i]));
     largest = std::max(largest, difference);
     total += difference;
-    different += std::memcmp(&forward.logprobs[i], &rollout.logprobs[i], sizeof(float)) != 0 ? 1 : 0;
+    different +=
+        std::memcmp(&forward.logprobs[i], &rollout.logprobs[i], sizeof(float)) != 0 ? 1 : 0;
   }
   std::int64_t disagreements = 0;
   if (forward.experts.size() != rollout.experts.size()) {
     throw std::runtime_error("the learner routed " + std::to_string(forward.experts.size()) +
-                             " slots, the rollout reports " + std::to_string(rollout.experts.size()));
+                             " slots, the rollout reports " +
+                             std::to_string(rollout.experts.size()));
   }
-  for (std::size_t i = 0; i < forward.experts.size(); ++i) disagreements += forward.experts[i] != rollout.experts[i];
+  for (std::size_t i = 0; i < forward.experts.size(); ++i)
+    disagreements += forward.experts[i] != rollout.experts[i];
   if (different > 0 || disagreements > 0) {
-    throw std::runtime_error("on-policy step: " + std::to_string(different) + " of " +
-                             std::to_string(rollout.logprobs.size()) +
-                             " log-probs of the learner differ from the rollout's (largest difference " +
-                             std::to_string(largest) + "), " + std::to_string(disagreements) +
-                             " routing decisions differ; the promise of one numerics is broken");
+    throw std::runtime_error(
+        "on-policy step: " + std::to_string(different) + " of " +
+        std::to_string(rollout.logprobs.size()) +
+        " log-probs of the learner differ from the rollout's (largest difference " +
+        std::to_string(largest) + "), " + std::to_string(disagreements) +
+        " routing decisions differ; the promise of one numerics is broken");
   }
-  metrics.push_back({"sampling/sampling_logp_difference/mean", total / static_cast<double>(rollout.logprobs.size())});
+  metrics.push_back({"sampling/sampling_logp_difference/mean",
+                     total / static_cast<double>(rollout.logprobs.size())});
   metrics.push_back({"sampling/sampling_logp_difference/max", largest});
   metrics.push_back({"routing_disagreements", static_cast<double>(disagreements)});
 }
@@ -257,7 +275,8 @@ std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {
   std::vector<double> terminated;
   for (std::size_t i = 0; i < rollout.lengths.size(); ++i) {
     lengths.push_back(static_cast<double>(rollout.lengths[i]));
-    if (rollout.stop_reasons[i] == StopReason::end_of_sequence) terminated.push_back(lengths.back());
+    if (rollout.stop_reasons[i] == StopReason::end_of_sequence)
+      terminated.push_back(lengths.back());
   }
   const Spread all = spread_of(lengths);
   const Spread ended = spread_of(terminated);
@@ -267,8 +286,9 @@ std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {
   metrics.push_back({"completions/mean_terminated_length", ended.mean});
   metrics.push_back({"completions/min_terminated_length", ended.minimum});
   metrics.push_back({"completions/max_terminated_length", ended.maximum});
-  metrics.push_back({"completions/clipped_ratio", 1.0 - static_cast<double>(terminated.size()) /
-                                                            static_cast<double>(std::max<std::size_t>(1, lengths.size()))});
+  metrics.push_back({"completions/clipped_ratio",
+                     1.0 - static_cast<double>(terminated.size()) /
+                               static_cast<double>(std::max<std::size_t>(1, lengths.size()))});
   metrics.insert(metrics.end(), rollout.learner_metrics.begin(), rollout.learner_metrics.end());
   metrics.push_back({"time/rollout", rollout.rollout_seconds});
   metrics.push_back({"time/reward", rollout.reward_seconds});
@@ -288,8 +308,9 @@ std::vector<CompletionRecord> GrpoTrainer::records_of(const Rollout& rollout) co
                             .reward = rollout.scores.total[i],
                             .advantage = rollout.advantages.advantages[i],
                             .num_tokens = rollout.lengths[i],
-                            .finish_reason = rollout.stop_reasons[i] == StopReason::length ? FinishReason::length
-                                                                                           : FinishReason::stop};
+                            .finish_reason = rollout.stop_reasons[i] == StopReason::length
+                                                 ? FinishReason::length
+                                                 : FinishReason::stop};
     for (std::size_t r = 0; r < names.size(); ++r) {
       record.rewards.push_back({std::string(names[r]), rollout.scores.by_reward[r][i]});
     }

@@ -1,5 +1,6 @@
-// One GRPO step (Shao et al. 2024, arXiv:2402.03300, algorithm 1): problems -> groups -> rewards -> advantages -> loss ->
-// update. Everything a step does is a function of (configuration, data, seed, step).
+// One GRPO step (Shao et al. 2024, arXiv:2402.03300, algorithm 1): problems -> groups -> rewards ->
+// advantages -> loss -> update. Everything a step does is a function of (configuration, data, seed,
+// step).
 #pragma once
 
 #include <cstdint>
@@ -29,13 +30,15 @@ struct GrpoStep {
 
 class GrpoTrainer {
  public:
-  /// All references outlive the trainer. `reference` is the frozen policy of the KL term, null when beta is 0.
-  GrpoTrainer(const Context& context, TrainedPolicy& policy, const PackedPolicy* reference, Engine& engine,
-              const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
-              const WeightedRewards& rewards, const GrpoConfig& config);
+  /// All references outlive the trainer. `reference` is the frozen policy of the KL term, null when
+  /// beta is 0.
+  GrpoTrainer(const Context& context, TrainedPolicy& policy, const PackedPolicy* reference,
+              Engine& engine, const std::vector<Problem>& problems,
+              const PromptTemplate& prompt_template, const WeightedRewards& rewards,
+              const GrpoConfig& config);
 
-  /// Executes step `step` (1, 2, …). Throws std::runtime_error when an on-policy log-prob of the learner differs from
-  /// the rollout's in any bit, or a router chose other experts.
+  /// Executes step `step` (1, 2, …). Throws std::runtime_error when an on-policy log-prob of the
+  /// learner differs from the rollout's in any bit, or a router chose other experts.
   GrpoStep step(std::int64_t step, double learning_rate, bool keep_completions);
 
   /// Tokens sampled and prompts read so far, as num_tokens counts them.
@@ -48,7 +51,8 @@ class GrpoTrainer {
   Rollout roll_out(std::int64_t step);
   void score(Rollout& rollout) const;
   void learn(Rollout& rollout, double learning_rate);
-  void compare_with_rollout(const Rollout& rollout, const BatchForward& forward, std::vector<Metric>& metrics) const;
+  void compare_with_rollout(const Rollout& rollout, const BatchForward& forward,
+                            std::vector<Metric>& metrics) const;
   std::vector<Metric> metrics_of(const Rollout& rollout) const;
   std::vector<CompletionRecord> records_of(const Rollout& rollout) const;
 

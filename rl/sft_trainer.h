@@ -1,4 +1,5 @@
-// One step of supervised fine-tuning: the mean negative log-likelihood of the completion tokens, the prompt's masked.
+// One step of supervised fine-tuning: the mean negative log-likelihood of the completion tokens,
+// the prompt's masked.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,10 @@ class SftTrainer {
   SftTrainer(const Context& context, TrainedPolicy& policy, std::int64_t micro_batch_tokens,
              double router_bias_update_speed);
 
-  /// One update on `examples` (each a prompt with its completions). Returns loss, grad_norm, num_tokens, step_time.
-  std::vector<Metric> step(std::span<const TrainingGroup> examples, double learning_rate, const AdamwOptions& options);
+  /// One update on `examples` (each a prompt with its completions). Returns loss, grad_norm,
+  /// num_tokens, step_time.
+  std::vector<Metric> step(std::span<const TrainingGroup> examples, double learning_rate,
+                           const AdamwOptions& options);
 
   /// Prompt and completion tokens trained on so far.
   std::int64_t num_tokens() const { return num_tokens_; }
@@ -31,7 +34,7 @@ class SftTrainer {
 };
 
 /// Prompt and completion of one example as ids, the end-of-sequence token appended.
-TrainingGroup make_example(const Tokenizer& tokenizer, std::int64_t eos_token_id, const std::string& prompt,
-                           const std::string& completion);
+TrainingGroup make_example(const Tokenizer& tokenizer, std::int64_t eos_token_id,
+                           const std::string& prompt, const std::string& completion);
 
 }  // namespace zeroth

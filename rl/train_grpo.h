@@ -20,12 +20,14 @@ struct GrpoInputs {
   const PromptTemplate& prompt_template;
   const WeightedRewards& rewards;
   const Reward& right;  // what counts as right in an evaluation
-  /// Called with an evaluation's step and result (step 0: before training); may end the run by returning false.
+  /// Called with an evaluation's step and result (step 0: before training); may end the run by
+  /// returning false.
   std::function<bool(std::int64_t step, const Evaluation& evaluation)> on_evaluation;
 };
 
-/// Trains from `config.model_name_or_path`, or resumes. InputError when a prompt and max_completion_length do not fit
-/// into the model's positions.
-RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs, TrainingHooks hooks);
+/// Trains from `config.model_name_or_path`, or resumes. InputError when a prompt and
+/// max_completion_length do not fit into the model's positions.
+RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs,
+                     TrainingHooks hooks);
 
 }  // namespace zeroth

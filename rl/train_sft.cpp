@@ -17,7 +17,8 @@ std::int64_t length_of(const TrainingGroup& example) {
 }
 
 std::vector<TrainingGroup> make_examples(const TrainedPolicy& policy, const SftConfig& config,
-                                         const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
+                                         const std::vector<Problem>& problems,
+                                         const PromptTemplate& prompt_template,
                                          const TrainingRun& run) {
   const std::int64_t limit = std::min(config.max_length, policy.config().max_position_embeddings);
   std::vector<TrainingGroup> examples;
@@ -28,30 +29,35 @@ std::vector<TrainingGroup> make_examples(const TrainedPolicy& policy, const SftC
                         .expected = "a solution to learn from",
                         .actual = "none"});
     }
-    TrainingGroup example = make_example(policy.tokenizer(), policy.config().eos_token_ids[0],
-                                         prompt_template.render(problem.question), problem.solution);
+    TrainingGroup example =
+        make_example(policy.tokenizer(), policy.config().eos_token_ids[0],
+                     prompt_template.render(problem.question), problem.solution);
     if (length_of(example) <= limit) examples.push_back(std::move(example));
   }
   if (examples.empty()) {
-    throw InputError({.source = config.dataset_name,
-                      .field = "",
-                      .expected = "a sequence of at most max_length (" + std::to_string(limit) + ") tokens",
-                      .actual = "none among " + std::to_string(problems.size())});
+    throw InputError(
+        {.source = config.dataset_name,
+         .field = "",
+         .expected = "a sequence of at most max_length (" + std::to_string(limit) + ") tokens",
+         .actual = "none among " + std::to_string(problems.size())});
   }
   if (examples.size() < problems.size()) {
-    run.note(std::to_string(problems.size() - examples.size()) + " of " + std::to_string(problems.size()) +
-             " sequences are longer than " + std::to_string(limit) + " tokens and left out");
+    run.note(std::to_string(problems.size() - examples.size()) + " of " +
+             std::to_string(problems.size()) + " sequences are longer than " +
+             std::to_string(limit) + " tokens and left out");
   }
   return examples;
 }
 
 }  // namespace
 
-RunResult train_sft(const Context& context, const SftConfig& config, const std::vector<Problem>& problems,
-                    const PromptTemplate& prompt_template, TrainingHooks hooks) {
+RunResult train_sft(const Context& context, const SftConfig& config,
+                    const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
+                    TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
   TrainingRun run(config, "sft", config_fingerprint(config), policy, std::move(hooks));
-  const std::vector<TrainingGroup> examples = make_examples(policy, config, problems, prompt_template, run);
+  const std::vector<TrainingGroup> examples =
+      make_examples(policy, config, problems, prompt_template, run);
   const ProblemOrder order(examples.size(), static_cast<std::uint64_t>(config.seed));
   SftTrainer trainer(context, policy, config.micro_batch_tokens, 0.0);
   trainer.set_num_tokens(run.num_tokens());
@@ -59,9 +65,11 @@ RunResult train_sft(const Context& context, const SftConfig& config, const std::
   for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
     std::vector<TrainingGroup> batch;
     for (std::int64_t i = 0; i < config.per_device_train_batch_size; ++i) {
-      batch.push_back(examples[order.at(static_cast<std::uint64_t>((step - 1) * config.per_device_train_batch_size + i))]);
+      batch.push_back(examples[order.at(
+          static_cast<std::uint64_t>((step - 1) * config.per_device_train_batch_size + i))]);
     }
-    const auto metrics = trainer.step(batch, learning_rate_at(step - 1, schedule), adamw_of(config));
+    const auto metrics =
+        trainer.step(batch, learning_rate_at(step - 1, schedule), adamw_of(config));
     if (!run.after_step(step, trainer.num_tokens(), metrics)) break;
   }
   return run.finish();

@@ -21,12 +21,14 @@ double power(double base, std::int64_t exponent) {
   return result;
 }
 
-ModelConfig checked(ModelConfig config, const Tokenizer& tokenizer, const std::filesystem::path& directory) {
+ModelConfig checked(ModelConfig config, const Tokenizer& tokenizer,
+                    const std::filesystem::path& directory) {
   if (tokenizer.vocab_size() > config.vocab_size) {
-    throw InputError({.source = (directory / "tokenizer.json").string(),
-                      .field = "model.vocab",
-                      .expected = "at most vocab_size (" + std::to_string(config.vocab_size) + ") tokens",
-                      .actual = std::to_string(tokenizer.vocab_size())});
+    throw InputError(
+        {.source = (directory / "tokenizer.json").string(),
+         .field = "model.vocab",
+         .expected = "at most vocab_size (" + std::to_string(config.vocab_size) + ") tokens",
+         .actual = std::to_string(tokenizer.vocab_size())});
   }
   if (config.eos_token_ids.empty()) {
     throw InputError({.source = (directory / "config.json").string(),
@@ -39,7 +41,8 @@ ModelConfig checked(ModelConfig config, const Tokenizer& tokenizer, const std::f
 
 }  // namespace
 
-TrainedPolicy::TrainedPolicy(const Context& context, const std::filesystem::path& directory, Dtype dtype)
+TrainedPolicy::TrainedPolicy(const Context& context, const std::filesystem::path& directory,
+                             Dtype dtype)
     : context_(context),
       directory_(directory),
       config_(read_model_config(directory / "config.json")),
@@ -52,12 +55,15 @@ TrainedPolicy::TrainedPolicy(const Context& context, const std::filesystem::path
   checked(config_, tokenizer_, directory);
 }
 
-void TrainedPolicy::clear_gradients() { std::fill(gradients_.begin(), gradients_.end(), 0.0F); }
+void TrainedPolicy::clear_gradients() {
+  std::fill(gradients_.begin(), gradients_.end(), 0.0F);
+}
 
 double TrainedPolicy::update(double learning_rate, const AdamwOptions& options) {
-  const double norm =
-      std::sqrt(squared_norm(context_, gradients_.data(), static_cast<std::int64_t>(gradients_.size())));
-  if (!std::isfinite(norm)) throw std::runtime_error("the gradient's norm is not finite; the weights are unchanged");
+  const double norm = std::sqrt(
+      squared_norm(context_, gradients_.data(), static_cast<std::int64_t>(gradients_.size())));
+  if (!std::isfinite(norm))
+    throw std::runtime_error("the gradient's norm is not finite; the weights are unchanged");
   const bool clips = options.max_grad_norm > 0.0 && norm > options.max_grad_norm;
   ++num_updates_;
   AdamwArgs args;
@@ -82,7 +88,8 @@ double TrainedPolicy::update(double learning_rate, const AdamwOptions& options) 
   return norm;
 }
 
-void TrainedPolicy::balance_experts(std::span<const std::vector<std::int64_t>> counts, double speed) {
+void TrainedPolicy::balance_experts(std::span<const std::vector<std::int64_t>> counts,
+                                    double speed) {
   std::size_t moe_layer = 0;
   for (std::size_t i = 0; i < config_.layers.size(); ++i) {
     if (config_.layers[i].ffn.kind != FfnKind::moe) continue;
@@ -99,8 +106,8 @@ void TrainedPolicy::balance_experts(std::span<const std::vector<std::int64_t>> c
   }
 }
 
-void TrainedPolicy::restore(Weights weights, std::vector<float> exp_avg, std::vector<float> exp_avg_sq,
-                            std::int64_t num_updates) {
+void TrainedPolicy::restore(Weights weights, std::vector<float> exp_avg,
+                            std::vector<float> exp_avg_sq, std::int64_t num_updates) {
   std::copy(weights.values().begin(), weights.values().end(), weights_.values().begin());
   exp_avg_ = std::move(exp_avg);
   exp_avg_sq_ = std::move(exp_avg_sq);

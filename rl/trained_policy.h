@@ -1,5 +1,5 @@
-// A policy in training: its weights, gradients and AdamW moments, the packing that sampler and learner share, and the
-// tokenizer it came with.
+// A policy in training: its weights, gradients and AdamW moments, the packing that sampler and
+// learner share, and the tokenizer it came with.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct AdamwOptions {
 
 class TrainedPolicy {
  public:
-  /// Loads config.json, weights and tokenizer from `directory`, moments at zero. InputError when the tokenizer has
-  /// more tokens than the model, or no end-of-sequence id is known.
+  /// Loads config.json, weights and tokenizer from `directory`, moments at zero. InputError when
+  /// the tokenizer has more tokens than the model, or no end-of-sequence id is known.
   TrainedPolicy(const Context& context, const std::filesystem::path& directory, Dtype dtype);
   TrainedPolicy(const TrainedPolicy&) = delete;
   TrainedPolicy& operator=(const TrainedPolicy&) = delete;
@@ -43,16 +43,19 @@ class TrainedPolicy {
 
   void clear_gradients();
 
-  /// Clips the gradient to max_grad_norm, takes one AdamW step and packs the new version. Returns the norm before
-  /// clipping. std::runtime_error when the norm is not finite, with the weights as they were.
+  /// Clips the gradient to max_grad_norm, takes one AdamW step and packs the new version. Returns
+  /// the norm before clipping. std::runtime_error when the norm is not finite, with the weights as
+  /// they were.
   double update(double learning_rate, const AdamwOptions& options);
 
-  /// Loss-free balancing (arXiv:2408.15664, algorithm 1): each expert's selection bias moves by `speed` towards equal
-  /// load. counts: [moe layers][E] slots routed. The router reads the bias in place, so nothing is packed.
+  /// Loss-free balancing (arXiv:2408.15664, algorithm 1): each expert's selection bias moves by
+  /// `speed` towards equal load. counts: [moe layers][E] slots routed. The router reads the bias in
+  /// place, so nothing is packed.
   void balance_experts(std::span<const std::vector<std::int64_t>> counts, double speed);
 
   /// Goes on from a checkpoint's weights and moments after `num_updates` updates.
-  void restore(Weights weights, std::vector<float> exp_avg, std::vector<float> exp_avg_sq, std::int64_t num_updates);
+  void restore(Weights weights, std::vector<float> exp_avg, std::vector<float> exp_avg_sq,
+               std::int64_t num_updates);
 
   /// Moments at zero: a new phase of training begins.
   void reset_optimizer();

@@ -5,8 +5,9 @@
 
 namespace zeroth {
 
-TrainingRun::TrainingRun(const TrainingOptions& options, const std::string& command, const std::string& config_sha256,
-                         TrainedPolicy& policy, TrainingHooks hooks)
+TrainingRun::TrainingRun(const TrainingOptions& options, const std::string& command,
+                         const std::string& config_sha256, TrainedPolicy& policy,
+                         TrainingHooks hooks)
     : options_(options), policy_(policy), hooks_(std::move(hooks)) {
   state_.command = command;
   state_.seed = static_cast<std::uint64_t>(options.seed);
@@ -15,15 +16,17 @@ TrainingRun::TrainingRun(const TrainingOptions& options, const std::string& comm
     resume();
   } else if (const LatestCheckpoint latest = latest_checkpoint(options.output_dir);
              latest.directory || !latest.skipped.empty()) {
-    throw InputError({.source = "output_dir",
-                      .field = "",
-                      .expected = "a directory without checkpoints, or resume_from_checkpoint = \"latest\"",
-                      .actual = options.output_dir + ", which holds " +
-                                (latest.directory ? latest.directory->filename().string() : "broken ones")});
+    throw InputError(
+        {.source = "output_dir",
+         .field = "",
+         .expected = "a directory without checkpoints, or resume_from_checkpoint = \"latest\"",
+         .actual = options.output_dir + ", which holds " +
+                   (latest.directory ? latest.directory->filename().string() : "broken ones")});
   }
   std::filesystem::create_directories(options.output_dir);
-  metrics_ = std::make_unique<MetricsLog>(std::filesystem::path(options.output_dir) / "metrics.jsonl",
-                                          saved_step_ < 0 ? -1 : state_.step);
+  metrics_ =
+      std::make_unique<MetricsLog>(std::filesystem::path(options.output_dir) / "metrics.jsonl",
+                                   saved_step_ < 0 ? -1 : state_.step);
   const MetricsLog::Cut& cut = metrics_->cut();
   if (cut.lines_after_step > 0 || cut.torn_line) {
     note("metrics.jsonl: cut " + std::to_string(cut.lines_after_step) + " lines after step " +
@@ -47,7 +50,8 @@ void TrainingRun::resume() {
     directory = *latest.directory;
   }
   LoadedCheckpoint loaded = load_checkpoint(directory, policy_.config());
-  const auto differs = [&](const std::string& field, const std::string& expected, const std::string& actual) {
+  const auto differs = [&](const std::string& field, const std::string& expected,
+                           const std::string& actual) {
     if (expected == actual) return;
     throw InputError({.source = (directory / "trainer_state.json").string(),
                       .field = field,
@@ -60,16 +64,18 @@ void TrainingRun::resume() {
   state_ = loaded.state;
   saved_step_ = state_.step;
   saved_ = directory;
-  policy_.restore(std::move(loaded.weights), std::move(loaded.exp_avg), std::move(loaded.exp_avg_sq),
-                  static_cast<std::int64_t>(state_.num_updates));
+  policy_.restore(std::move(loaded.weights), std::move(loaded.exp_avg),
+                  std::move(loaded.exp_avg_sq), static_cast<std::int64_t>(state_.num_updates));
   note("resumed " + directory.string() + " after step " + std::to_string(state_.step));
 }
 
-bool TrainingRun::after_step(std::int64_t step, std::int64_t num_tokens, std::span<const Metric> metrics) {
+bool TrainingRun::after_step(std::int64_t step, std::int64_t num_tokens,
+                             std::span<const Metric> metrics) {
   state_.step = step;
   state_.num_tokens = num_tokens;
   state_.num_updates = static_cast<std::uint64_t>(policy_.num_updates());
-  if (step % options_.logging_steps == 0 || step == options_.max_steps) metrics_->append(step, metrics);
+  if (step % options_.logging_steps == 0 || step == options_.max_steps)
+    metrics_->append(step, metrics);
   if (hooks_.on_step) hooks_.on_step(step, metrics);
   if (options_.save_steps > 0 && step % options_.save_steps == 0) save();
   return !(hooks_.stop_requested && hooks_.stop_requested());

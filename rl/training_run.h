@@ -1,4 +1,5 @@
-// What every training command does around its steps: the run's directory, metrics, checkpoints, resuming, stopping.
+// What every training command does around its steps: the run's directory, metrics, checkpoints,
+// resuming, stopping.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ namespace zeroth {
 struct TrainingHooks {
   std::function<void(std::int64_t step, std::span<const Metric>)> on_step;
   std::function<bool()> stop_requested;
-  std::function<void(const std::string&)> note;  // one line worth knowing: what was resumed, skipped, cut
+  // one line worth knowing: what was resumed, skipped, cut
+  std::function<void(const std::string&)> note;
 };
 
 enum class RunEnd { finished, stopped };
@@ -32,11 +34,11 @@ struct RunResult {
 
 class TrainingRun {
  public:
-  /// Opens or resumes the run of `command` in options.output_dir. `config_sha256` identifies the settings that change
-  /// numbers; a checkpoint of other settings, command or seed is an InputError. A new run refuses a directory that
-  /// holds checkpoints already.
-  TrainingRun(const TrainingOptions& options, const std::string& command, const std::string& config_sha256,
-              TrainedPolicy& policy, TrainingHooks hooks);
+  /// Opens or resumes the run of `command` in options.output_dir. `config_sha256` identifies the
+  /// settings that change numbers; a checkpoint of other settings, command or seed is an
+  /// InputError. A new run refuses a directory that holds checkpoints already.
+  TrainingRun(const TrainingOptions& options, const std::string& command,
+              const std::string& config_sha256, TrainedPolicy& policy, TrainingHooks hooks);
 
   std::int64_t first_step() const { return state_.step + 1; }
   std::int64_t num_tokens() const { return state_.num_tokens; }

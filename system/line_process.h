@@ -12,8 +12,8 @@ namespace zeroth {
 
 class LineProcess {
  public:
-  /// Starts arguments[0] (found in PATH) with its standard input and output connected here; its standard error is this
-  /// process's. Throws std::system_error when it cannot be started.
+  /// Starts arguments[0] (found in PATH) with its standard input and output connected here; its
+  /// standard error is this process's. Throws std::system_error when it cannot be started.
   explicit LineProcess(const std::vector<std::string>& arguments);
   /// Kills the child if it still runs, and waits for it.
   ~LineProcess();

@@ -1,5 +1,5 @@
-// zeroth bench quickstart: steps of the plain PyTorch program and of ours, turn by turn, on the same checkpoint and
-// prompts, with the same threads.
+// zeroth bench quickstart: steps of the plain PyTorch program and of ours, turn by turn, on the
+// same checkpoint and prompts, with the same threads.
 
 #include <unistd.h>
 
@@ -52,14 +52,18 @@ void visit_fields(Visitor& v, BenchConfig& c) {
 }
 
 void check(const BenchConfig& config) {
-  const auto refuse = [](const char* field, const std::string& expected, const std::string& actual) {
+  const auto refuse = [](const char* field, const std::string& expected,
+                         const std::string& actual) {
     throw InputError({.source = "bench", .field = field, .expected = expected, .actual = actual});
   };
-  if (config.what != "quickstart") refuse("what", "quickstart", config.what.empty() ? "nothing" : config.what);
+  if (config.what != "quickstart")
+    refuse("what", "quickstart", config.what.empty() ? "nothing" : config.what);
   if (config.warmup < 0 || config.steps <= config.warmup) {
-    refuse("steps", "more than warmup (" + std::to_string(config.warmup) + ")", std::to_string(config.steps));
+    refuse("steps", "more than warmup (" + std::to_string(config.warmup) + ")",
+           std::to_string(config.steps));
   }
-  for (const std::string& file : {config.python, config.peer, config.model_name_or_path + "/config.json"}) {
+  for (const std::string& file :
+       {config.python, config.peer, config.model_name_or_path + "/config.json"}) {
     if (!fs::exists(file)) refuse("", "the file " + file, "none");
   }
 }
@@ -88,10 +92,13 @@ GrpoConfig bench_recipe(const BenchConfig& config) {
 }
 
 fs::path write_prompts(const std::vector<Problem>& problems) {
-  const fs::path file = fs::temp_directory_path() / ("zeroth-bench-" + std::to_string(getpid()) + ".jsonl");
+  const fs::path file =
+      fs::temp_directory_path() / ("zeroth-bench-" + std::to_string(getpid()) + ".jsonl");
   std::string text;
   for (std::size_t i = 0; i < std::min<std::size_t>(1000, problems.size()); ++i) {
-    text += write_json(boost::json::object{{"prompt", problems[i].question}, {"answer", problems[i].answer}}) + "\n";
+    text += write_json(boost::json::object{{"prompt", problems[i].question},
+                                           {"answer", problems[i].answer}}) +
+            "\n";
   }
   write_file_atomically(file, text);
   return file;
@@ -104,21 +111,26 @@ double metric(const std::vector<Metric>& metrics, const char* name) {
   throw std::logic_error(std::string("bench: no metric ") + name);
 }
 
-void print_line(const char* what, const std::vector<double>& peer, const std::vector<double>& ours) {
-  std::printf("%-10s %14.0f %14.0f %9.2f\n", what, median(peer), median(ours), median(ours) / median(peer));
+void print_line(const char* what, const std::vector<double>& peer,
+                const std::vector<double>& ours) {
+  std::printf("%-10s %14.0f %14.0f %9.2f\n", what, median(peer), median(ours),
+              median(ours) / median(peer));
 }
 
-void print_result(const BenchConfig& config, const Compute& compute, const Rates& peer, const Rates& ours) {
+void print_result(const BenchConfig& config, const Compute& compute, const Rates& peer,
+                  const Rates& ours) {
   if (config.json) {
     const auto entry = [](const std::vector<double>& p, const std::vector<double>& o) {
-      return boost::json::object{{"peer", median(p)}, {"zeroth", median(o)}, {"ratio", median(o) / median(p)}};
+      return boost::json::object{
+          {"peer", median(p)}, {"zeroth", median(o)}, {"ratio", median(o) / median(p)}};
     };
-    std::cout << write_json(boost::json::object{{"threads", compute.context().pool->num_threads()},
-                                                {"isa", isa_name(compute.context().isa)},
-                                                {"dtype", config.dtype},
-                                                {"steps", config.steps - config.warmup},
-                                                {"sampling_tokens_per_second", entry(peer.sampling, ours.sampling)},
-                                                {"learner_tokens_per_second", entry(peer.learning, ours.learning)}})
+    std::cout << write_json(boost::json::object{
+                     {"threads", compute.context().pool->num_threads()},
+                     {"isa", isa_name(compute.context().isa)},
+                     {"dtype", config.dtype},
+                     {"steps", config.steps - config.warmup},
+                     {"sampling_tokens_per_second", entry(peer.sampling, ours.sampling)},
+                     {"learner_tokens_per_second", entry(peer.learning, ours.learning)}})
               << "\n";
     return;
   }
@@ -134,9 +146,11 @@ void print_result(const BenchConfig& config, const Compute& compute, const Rates
 
 int run_bench(int argc, char** argv) {
   BenchConfig config;
-  const ResolvedOptions options = resolve(
-      argc, argv, config,
-      {.name = "bench", .summary = "speed beside a plain PyTorch program, in one run", .positional = "what"});
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "bench",
+               .summary = "speed beside a plain PyTorch program, in one run",
+               .positional = "what"});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
@@ -149,14 +163,16 @@ int run_bench(int argc, char** argv) {
   const PromptTemplate prompt_template = PromptTemplate::from_text("{question}", "bench");
   const WeightedRewards rewards = named_rewards(grpo.reward_funcs, grpo.reward_weights);
   TrainedPolicy policy(compute.context(), config.model_name_or_path, parse_dtype(config.dtype));
-  LocalEngine engine(compute.context(), policy.packed(), {.max_num_seqs = grpo.max_num_seqs, .record_experts = true});
-  GrpoTrainer trainer(compute.context(), policy, nullptr, engine, problems, prompt_template, rewards, grpo);
+  LocalEngine engine(compute.context(), policy.packed(),
+                     {.max_num_seqs = grpo.max_num_seqs, .record_experts = true});
+  GrpoTrainer trainer(compute.context(), policy, nullptr, engine, problems, prompt_template,
+                      rewards, grpo);
 
   const fs::path prompts = write_prompts(problems);
-  LineProcess peer({config.python, config.peer, "--checkpoint", config.model_name_or_path, "--prompts",
-                    prompts.string(), "--steps", std::to_string(config.steps), "--warmup",
-                    std::to_string(config.warmup), "--threads", std::to_string(threads), "--dtype", config.dtype,
-                    "--wait_for_line"});
+  LineProcess peer({config.python, config.peer, "--checkpoint", config.model_name_or_path,
+                    "--prompts", prompts.string(), "--steps", std::to_string(config.steps),
+                    "--warmup", std::to_string(config.warmup), "--threads", std::to_string(threads),
+                    "--dtype", config.dtype, "--wait_for_line"});
   Rates peer_rates;
   Rates our_rates;
   std::int64_t tokens_before = 0;
@@ -165,17 +181,22 @@ int run_bench(int argc, char** argv) {
     const JsonReader line = JsonReader::parse(peer.read_line(), config.peer);
     const GrpoStep ours = trainer.step(step, grpo.learning_rate, false);
     const double prompt_tokens = static_cast<double>(engine.statistics().prompt_tokens);
-    const double completion_tokens = static_cast<double>(trainer.num_tokens() - tokens_before) - prompt_tokens;
+    const double completion_tokens =
+        static_cast<double>(trainer.num_tokens() - tokens_before) - prompt_tokens;
     tokens_before = trainer.num_tokens();
     // The learner's tokens are counted as one that repeats the prompt would: once a sequence.
-    const double learner_tokens = completion_tokens + prompt_tokens * static_cast<double>(grpo.num_generations);
+    const double learner_tokens =
+        completion_tokens + prompt_tokens * static_cast<double>(grpo.num_generations);
     if (step > config.warmup) {
-      peer_rates.sampling.push_back(line.get_double("sample_tokens") / line.get_double("sample_seconds"));
-      peer_rates.learning.push_back(line.get_double("learn_tokens") / line.get_double("learn_seconds"));
+      peer_rates.sampling.push_back(line.get_double("sample_tokens") /
+                                    line.get_double("sample_seconds"));
+      peer_rates.learning.push_back(line.get_double("learn_tokens") /
+                                    line.get_double("learn_seconds"));
       our_rates.sampling.push_back(completion_tokens / metric(ours.metrics, "time/rollout"));
       our_rates.learning.push_back(learner_tokens / metric(ours.metrics, "time/learn"));
     }
-    std::fprintf(stderr, "step %lld of %lld\n", static_cast<long long>(step), static_cast<long long>(config.steps));
+    std::fprintf(stderr, "step %lld of %lld\n", static_cast<long long>(step),
+                 static_cast<long long>(config.steps));
   }
   fs::remove(prompts);
   print_result(config, compute, peer_rates, our_rates);

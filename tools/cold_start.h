@@ -1,8 +1,8 @@
 // The quickstart's base model: taught a method, then taught to use it seldom.
 //
-// Phase one shows mostly careful work until the calibration split says that the method is known. Phase two shows
-// mostly bad habits until pass@1 and greedy on the calibration split are those of a weak base model. Both end by the
-// rule, not by a count of steps.
+// Phase one shows mostly careful work until the calibration split says that the method is known.
+// Phase two shows mostly bad habits until pass@1 and greedy on the calibration split are those of a
+// weak base model. Both end by the rule, not by a count of steps.
 #pragma once
 
 #include <filesystem>
@@ -31,10 +31,11 @@ struct ColdStartHooks {
   std::function<bool()> stop_requested;
 };
 
-/// Trains the checkpoint in `from` and writes the base to `to`. std::runtime_error when the rule is not met within the
-/// settings' limits, with the last figures.
-ColdStartResult cold_start(const Context& context, const QuickstartConfig& config, const ColdStartSettings& settings,
-                           const ColdStartRule& rule, const SumsTask& task, const std::filesystem::path& from,
+/// Trains the checkpoint in `from` and writes the base to `to`. std::runtime_error when the rule is
+/// not met within the settings' limits, with the last figures.
+ColdStartResult cold_start(const Context& context, const QuickstartConfig& config,
+                           const ColdStartSettings& settings, const ColdStartRule& rule,
+                           const SumsTask& task, const std::filesystem::path& from,
                            const std::filesystem::path& to, const ColdStartHooks& hooks);
 
 }  // namespace zeroth

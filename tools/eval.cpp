@@ -22,14 +22,17 @@ int run_eval(int argc, char** argv) {
   EvalConfig config;
   const ResolvedOptions options =
       resolve(argc, argv, config,
-              {.name = "eval", .summary = "pass@1, greedy, maj@n and pass@n of a checkpoint", .positional = ""});
+              {.name = "eval",
+               .summary = "pass@1, greedy, maj@n and pass@n of a checkpoint",
+               .positional = ""});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
-  std::vector<Problem> problems = load_problems(config.dataset_name, config.dataset_split, "test", config.columns,
-                                                static_cast<std::uint64_t>(config.seed));
+  std::vector<Problem> problems =
+      load_problems(config.dataset_name, config.dataset_split, "test", config.columns,
+                    static_cast<std::uint64_t>(config.seed));
   const auto limit = static_cast<std::size_t>(config.num_problems);
   if (limit > 0 && problems.size() > limit) problems.resize(limit);
   const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0]);

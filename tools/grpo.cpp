@@ -19,8 +19,8 @@
 namespace zeroth {
 namespace {
 
-int dry_run(const GrpoConfig& config, const ResolvedOptions& options, const std::vector<Problem>& problems,
-            const PromptTemplate& prompt_template) {
+int dry_run(const GrpoConfig& config, const ResolvedOptions& options,
+            const std::vector<Problem>& problems, const PromptTemplate& prompt_template) {
   const Tokenizer tokenizer = Tokenizer::load(config.model_name_or_path);
   std::size_t longest = 0;
   for (const Problem& problem : problems) {
@@ -29,8 +29,8 @@ int dry_run(const GrpoConfig& config, const ResolvedOptions& options, const std:
   std::cout << to_toml_with_provenance(options) << "\n"
             << problems.size() << " problems, the longest prompt has " << longest << " tokens; "
             << config.num_prompts_per_step * config.num_generations << " completions a step\n"
-            << describe(plan_grpo(read_model_config(config.model_name_or_path + "/config.json"), config,
-                                  static_cast<std::int64_t>(longest)));
+            << describe(plan_grpo(read_model_config(config.model_name_or_path + "/config.json"),
+                                  config, static_cast<std::int64_t>(longest)));
   return kExitDone;
 }
 
@@ -38,9 +38,11 @@ int dry_run(const GrpoConfig& config, const ResolvedOptions& options, const std:
 
 int run_grpo(int argc, char** argv) {
   GrpoConfig config;
-  const ResolvedOptions options = resolve(
-      argc, argv, config,
-      {.name = "grpo", .summary = "reinforcement learning with group-relative advantages", .positional = ""});
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "grpo",
+               .summary = "reinforcement learning with group-relative advantages",
+               .positional = ""});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
@@ -63,22 +65,22 @@ int run_grpo(int argc, char** argv) {
   std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
             << problems.size() << " problems\n";
   const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0]);
-  const RunResult result =
-      train_grpo(compute.context(), config,
-                 {.problems = problems,
-                  .eval_problems = eval_problems,
-                  .prompt_template = prompt_template,
-                  .rewards = rewards,
-                  .right = *right,
-                  .on_evaluation =
-                      [](std::int64_t step, const Evaluation& evaluation) {
-                        std::fprintf(stderr, "step %lld: pass@1 %.3f [%.3f, %.3f], greedy %.3f, format %.3f\n",
-                                     static_cast<long long>(step), evaluation.pass_at_1.mean,
-                                     evaluation.pass_at_1.low, evaluation.pass_at_1.high, evaluation.greedy,
-                                     evaluation.format_rate);
-                        return true;
-                      }},
-                 command.hooks());
+  const RunResult result = train_grpo(
+      compute.context(), config,
+      {.problems = problems,
+       .eval_problems = eval_problems,
+       .prompt_template = prompt_template,
+       .rewards = rewards,
+       .right = *right,
+       .on_evaluation =
+           [](std::int64_t step, const Evaluation& evaluation) {
+             std::fprintf(stderr, "step %lld: pass@1 %.3f [%.3f, %.3f], greedy %.3f, format %.3f\n",
+                          static_cast<long long>(step), evaluation.pass_at_1.mean,
+                          evaluation.pass_at_1.low, evaluation.pass_at_1.high, evaluation.greedy,
+                          evaluation.format_rate);
+             return true;
+           }},
+      command.hooks());
   return command.report(result);
 }
 

@@ -55,9 +55,10 @@ ForwardBatch single_sequence(std::vector<std::int32_t> tokens) {
 
 int run_logits(int argc, char** argv) {
   LogitsConfig config;
-  const ResolvedOptions options =
-      resolve(argc, argv, config,
-              {.name = "logits", .summary = "logits of every position of a text, as JSON", .positional = "text"});
+  const ResolvedOptions options = resolve(argc, argv, config,
+                                          {.name = "logits",
+                                           .summary = "logits of every position of a text, as JSON",
+                                           .positional = "text"});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
@@ -72,16 +73,18 @@ int run_logits(int argc, char** argv) {
   decoder_forward(compute.context(), policy.packed, batch, cache, activations);
   std::vector<std::int64_t> rows(batch.cache_rows);
   HeadBuffers buffers;
-  const float* logits = head_logits(compute.context(), policy.packed, activations.hidden.data(), rows, buffers);
+  const float* logits =
+      head_logits(compute.context(), policy.packed, activations.hidden.data(), rows, buffers);
   boost::json::array by_position;
   for (std::size_t t = 0; t < ids.size(); ++t) {
     const float* row = logits + t * static_cast<std::size_t>(policy.config.vocab_size);
     by_position.push_back(boost::json::array(row, row + policy.config.vocab_size));
   }
-  const boost::json::object json = {{"text", config.text},
-                                    {"text_ids", boost::json::array(ids.begin(), ids.end())},
-                                    {"input_ids", boost::json::array{boost::json::array(ids.begin(), ids.end())}},
-                                    {"logits", boost::json::array{std::move(by_position)}}};
+  const boost::json::object json = {
+      {"text", config.text},
+      {"text_ids", boost::json::array(ids.begin(), ids.end())},
+      {"input_ids", boost::json::array{boost::json::array(ids.begin(), ids.end())}},
+      {"logits", boost::json::array{std::move(by_position)}}};
   std::cout << write_json(json) << "\n";
   return kExitDone;
 }

@@ -1,7 +1,7 @@
 // zeroth: finds the command, and turns exceptions into text and exit codes.
 
-#include <exception>
 #include <malloc.h>
+#include <exception>
 
 #include <iostream>
 #include <string>

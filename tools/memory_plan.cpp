@@ -13,8 +13,10 @@ constexpr std::int64_t kFloat = 4;
 
 std::int64_t attention_floats(const AttentionConfig& a) {
   if (a.kind == AttentionKind::gqa) {
-    const std::int64_t normed = (a.num_heads + a.num_kv_heads) * (a.head_dim + 1);  // q_raw, k and their rstd
-    return 2 * a.num_heads * a.head_dim + 2 * a.num_kv_heads * a.head_dim + 2 * a.num_heads + (a.qk_norm ? normed : 0);
+    const std::int64_t normed =
+        (a.num_heads + a.num_kv_heads) * (a.head_dim + 1);  // q_raw, k and their rstd
+    return 2 * a.num_heads * a.head_dim + 2 * a.num_kv_heads * a.head_dim + 2 * a.num_heads +
+           (a.qk_norm ? normed : 0);
   }
   const std::int64_t latent = a.kv_lora_rank + a.qk_rope_head_dim;
   return 2 * a.q_lora_rank + a.num_heads * (a.qk_nope_head_dim + a.qk_rope_head_dim) + 2 * latent +
@@ -24,22 +26,26 @@ std::int64_t attention_floats(const AttentionConfig& a) {
 std::int64_t ffn_floats(const FfnConfig& f, std::int64_t hidden) {
   if (f.kind == FfnKind::dense) return 3 * f.intermediate_size;
   const std::int64_t slot = 2 * hidden + 3 * f.intermediate_size;
-  return f.num_experts_per_tok * slot + 3 * f.num_shared_experts * f.intermediate_size + 2 * f.num_experts + hidden;
+  return f.num_experts_per_tok * slot + 3 * f.num_shared_experts * f.intermediate_size +
+         2 * f.num_experts + hidden;
 }
 
-MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& options, std::int64_t prompt_tokens) {
+MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& options,
+                         std::int64_t prompt_tokens) {
   const Weights weights(model);
   const auto bytes = static_cast<std::int64_t>(weights.values().size()) * kFloat;
   const std::int64_t packed = options.dtype == "bfloat16" ? bytes / 2 : bytes;
   // A backward pass needs about as much scratch for one layer as the layer keeps.
   const std::int64_t tokens = options.micro_batch_tokens + prompt_tokens;
   const std::int64_t activations = activation_bytes_per_token(model) * tokens;
-  return {{"weights, fp32", bytes},
-          {"gradients, fp32", bytes},
-          {"AdamW moments, fp32", 2 * bytes},
-          {"packed weights, forward and backward, " + options.dtype, 2 * packed},
-          {"activations of " + std::to_string(tokens) + " tokens", activations},
-          {"scratch of the backward pass", activations / std::max<std::int64_t>(1, static_cast<std::int64_t>(model.layers.size()))}};
+  return {
+      {"weights, fp32", bytes},
+      {"gradients, fp32", bytes},
+      {"AdamW moments, fp32", 2 * bytes},
+      {"packed weights, forward and backward, " + options.dtype, 2 * packed},
+      {"activations of " + std::to_string(tokens) + " tokens", activations},
+      {"scratch of the backward pass",
+       activations / std::max<std::int64_t>(1, static_cast<std::int64_t>(model.layers.size()))}};
 }
 
 }  // namespace
@@ -47,7 +53,8 @@ MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& option
 std::int64_t activation_bytes_per_token(const ModelConfig& model) {
   std::int64_t floats = model.hidden_size;
   for (const LayerConfig& layer : model.layers) {
-    floats += 4 * model.hidden_size + attention_floats(layer.attention) + ffn_floats(layer.ffn, model.hidden_size);
+    floats += 4 * model.hidden_size + attention_floats(layer.attention) +
+              ffn_floats(layer.ffn, model.hidden_size);
   }
   return floats * kFloat + 2 * cache_bytes_per_token(model);
 }
@@ -56,11 +63,15 @@ MemoryPlan plan_sft(const ModelConfig& model, const SftConfig& config) {
   return plan_training(model, config, config.per_device_train_batch_size * config.max_length / 2);
 }
 
-MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config, std::int64_t prompt_tokens) {
+MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
+                     std::int64_t prompt_tokens) {
   MemoryPlan plan = plan_training(model, config, config.num_prompts_per_step * prompt_tokens);
-  const std::int64_t rows = config.max_num_seqs * config.max_completion_length + config.num_prompts_per_step * prompt_tokens;
-  plan.push_back({"cache of " + std::to_string(config.max_num_seqs) + " sequences", rows * cache_bytes_per_token(model)});
-  if (config.beta > 0.0) plan.push_back({"reference policy, weights and packing", 2 * plan[0].bytes});
+  const std::int64_t rows = config.max_num_seqs * config.max_completion_length +
+                            config.num_prompts_per_step * prompt_tokens;
+  plan.push_back({"cache of " + std::to_string(config.max_num_seqs) + " sequences",
+                  rows * cache_bytes_per_token(model)});
+  if (config.beta > 0.0)
+    plan.push_back({"reference policy, weights and packing", 2 * plan[0].bytes});
   return plan;
 }
 
@@ -69,7 +80,8 @@ std::string describe(const MemoryPlan& plan) {
   std::int64_t total = 0;
   char line[160];
   for (const MemoryItem& item : plan) {
-    std::snprintf(line, sizeof line, "%12.1f MiB  %s\n", static_cast<double>(item.bytes) / 1048576.0, item.what.c_str());
+    std::snprintf(line, sizeof line, "%12.1f MiB  %s\n",
+                  static_cast<double>(item.bytes) / 1048576.0, item.what.c_str());
     text += line;
     total += item.bytes;
   }

@@ -17,10 +17,11 @@ struct MemoryItem {
 
 using MemoryPlan = std::vector<MemoryItem>;
 
-/// Weights, gradients, moments, packings, activations of one micro-batch, and for GRPO the cache of max_num_seqs
-/// sequences. Prompts are taken at `prompt_tokens` each.
+/// Weights, gradients, moments, packings, activations of one micro-batch, and for GRPO the cache of
+/// max_num_seqs sequences. Prompts are taken at `prompt_tokens` each.
 MemoryPlan plan_sft(const ModelConfig& model, const SftConfig& config);
-MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config, std::int64_t prompt_tokens);
+MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
+                     std::int64_t prompt_tokens);
 
 /// A line an item and the sum, in MiB.
 std::string describe(const MemoryPlan& plan);

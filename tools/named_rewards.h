@@ -9,6 +9,7 @@
 namespace zeroth {
 
 /// Throws InputError for an unknown name or a wrong number of weights.
-WeightedRewards named_rewards(const std::vector<std::string>& names, const std::vector<double>& weights);
+WeightedRewards named_rewards(const std::vector<std::string>& names,
+                              const std::vector<double>& weights);
 
 }  // namespace zeroth

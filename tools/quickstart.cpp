@@ -1,4 +1,5 @@
-// zeroth quickstart: random weights -> cold start -> GRPO -> evaluation, on sums solved column by column.
+// zeroth quickstart: random weights -> cold start -> GRPO -> evaluation, on sums solved column by
+// column.
 
 #include <boost/json.hpp>
 #include <cstdio>
@@ -70,7 +71,8 @@ class Quickstart {
               << compute_.description() << ", " << config_.dtype << "\n";
     make_base();
     if (stopped_) return stopped("the cold start begins anew");
-    const Evaluation base = measure(root_ / "base", std::max(kBaseEvalGenerations, config_.num_eval_generations), "base");
+    const Evaluation base = measure(
+        root_ / "base", std::max(kBaseEvalGenerations, config_.num_eval_generations), "base");
     const fs::path trained = reinforce();
     if (stopped_) return stopped("GRPO goes on from its last checkpoint");
     const Evaluation grpo = measure(trained, config_.num_eval_generations, "grpo");
@@ -103,13 +105,15 @@ class Quickstart {
       write_initial_checkpoint(init);
     }
     const ColdStartResult result =
-        cold_start(compute_.context(), config_, ColdStartSettings{}, ColdStartRule{}, task_, root_ / "init", root_ / "base",
+        cold_start(compute_.context(), config_, ColdStartSettings{}, ColdStartRule{}, task_,
+                   root_ / "init", root_ / "base",
                    {.note = [](const std::string& text) { std::cerr << text << "\n"; },
                     .stop_requested = [this] { return stop_.requested(); }});
     stopped_ = result.stopped;
     seconds_["cold_start"] = monotonic_seconds() - start;
     std::fprintf(stderr, "cold start: %lld + %lld steps, %lld tokens, %.1f s\n",
-                 static_cast<long long>(result.skill_steps), static_cast<long long>(result.habit_steps),
+                 static_cast<long long>(result.skill_steps),
+                 static_cast<long long>(result.habit_steps),
                  static_cast<long long>(result.trained_tokens), monotonic_seconds() - start);
   }
 
@@ -125,8 +129,8 @@ class Quickstart {
     active_parameters_ = policy.weights.num_active_parameters();
     seconds_[std::string("evaluate_") + name] = evaluation.seconds;
     std::fprintf(stderr, "%s on %lld test problems: pass@1 %.3f, greedy %.3f (%.1f s)\n", name,
-                 static_cast<long long>(evaluation.num_problems), evaluation.pass_at_1.mean, evaluation.greedy,
-                 evaluation.seconds);
+                 static_cast<long long>(evaluation.num_problems), evaluation.pass_at_1.mean,
+                 evaluation.greedy, evaluation.seconds);
     return evaluation;
   }
 
@@ -159,7 +163,8 @@ class Quickstart {
     GrpoConfig grpo = grpo_config();
     const LatestCheckpoint latest = latest_checkpoint(grpo.output_dir);
     if (latest.directory) {
-      if (latest.directory->filename() == "checkpoint-" + std::to_string(grpo.max_steps)) return *latest.directory;
+      if (latest.directory->filename() == "checkpoint-" + std::to_string(grpo.max_steps))
+        return *latest.directory;
       grpo.resume_from_checkpoint = "latest";
     }
     const double start = monotonic_seconds();
@@ -177,15 +182,16 @@ class Quickstart {
          .on_evaluation =
              [](std::int64_t step, const Evaluation& evaluation) {
                std::fprintf(stderr, "grpo: step %lld, test pass@1 %.3f, greedy %.3f, length %.1f\n",
-                            static_cast<long long>(step), evaluation.pass_at_1.mean, evaluation.greedy,
-                            evaluation.mean_length);
+                            static_cast<long long>(step), evaluation.pass_at_1.mean,
+                            evaluation.greedy, evaluation.mean_length);
                return true;
              }},
         {.on_step =
              [&](std::int64_t step, std::span<const Metric> metrics) {
                char note[64] = "";
                for (const Metric& metric : metrics) {
-                 if (metric.name == "reward") std::snprintf(note, sizeof note, "reward %.3f", metric.value);
+                 if (metric.name == "reward")
+                   std::snprintf(note, sizeof note, "reward %.3f", metric.value);
                }
                progress.update(step, note);
              },
@@ -200,17 +206,21 @@ class Quickstart {
   Evaluation run_control() {
     const double start = monotonic_seconds();
     if (!fs::exists(root_ / "control")) {
-      rejection_sampling(compute_.context(), grpo_config(), train_, prompt_template_, *right_, root_ / "control",
+      rejection_sampling(compute_.context(), grpo_config(), train_, prompt_template_, *right_,
+                         root_ / "control",
                          [](const std::string& text) { std::cerr << text << "\n"; });
     }
     seconds_["control"] = monotonic_seconds() - start;
     return measure(root_ / "control", config_.num_eval_generations, "control");
   }
 
-  void print(const Evaluation& base, const Evaluation& grpo, const std::optional<Evaluation>& control) const {
-    std::cout << "\n" << test_.size() << " test problems, " << parameters_ << " parameters (" << active_parameters_
-              << " active)\n"
-              << evaluation_header() << evaluation_row("base", base) << evaluation_row("after GRPO", grpo);
+  void print(const Evaluation& base, const Evaluation& grpo,
+             const std::optional<Evaluation>& control) const {
+    std::cout << "\n"
+              << test_.size() << " test problems, " << parameters_ << " parameters ("
+              << active_parameters_ << " active)\n"
+              << evaluation_header() << evaluation_row("base", base)
+              << evaluation_row("after GRPO", grpo);
     if (control) std::cout << evaluation_row("control", *control);
     std::cout << "\nseconds:";
     for (const auto& [phase, seconds] : seconds_) std::printf(" %s %.1f", phase.c_str(), seconds);
@@ -224,8 +234,8 @@ class Quickstart {
     return json;
   }
 
-  void write_summary(const Evaluation& base, const Evaluation& grpo, const std::optional<Evaluation>& control,
-                     const fs::path& trained) const {
+  void write_summary(const Evaluation& base, const Evaluation& grpo,
+                     const std::optional<Evaluation>& control, const fs::path& trained) const {
     boost::json::object seconds;
     for (const auto& [phase, value] : seconds_) seconds[phase] = value;
     boost::json::object json = {{"seed", config_.seed},
@@ -260,7 +270,9 @@ int run_quickstart(int argc, char** argv) {
   QuickstartConfig config;
   const ResolvedOptions options =
       resolve(argc, argv, config,
-              {.name = "quickstart", .summary = "random weights to a trained model in minutes", .positional = ""});
+              {.name = "quickstart",
+               .summary = "random weights to a trained model in minutes",
+               .positional = ""});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;

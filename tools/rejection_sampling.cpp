@@ -20,14 +20,15 @@ struct Round {
 };
 
 Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig& config,
-                   const std::vector<const Problem*>& problems, const PromptTemplate& prompt_template,
-                   const Reward& right, std::int64_t step) {
+                   const std::vector<const Problem*>& problems,
+                   const PromptTemplate& prompt_template, const Reward& right, std::int64_t step) {
   std::vector<GenerateRequest> requests;
   for (std::size_t i = 0; i < problems.size(); ++i) {
-    requests.push_back({.prompt = policy.tokenizer().encode(prompt_template.render(problems[i]->question)),
-                        .num_generations = config.num_generations,
-                        .step = static_cast<std::uint32_t>(step),
-                        .problem = static_cast<std::uint32_t>(i)});
+    requests.push_back(
+        {.prompt = policy.tokenizer().encode(prompt_template.render(problems[i]->question)),
+         .num_generations = config.num_generations,
+         .step = static_cast<std::uint32_t>(step),
+         .problem = static_cast<std::uint32_t>(i)});
   }
   const auto groups = engine.generate(requests, {.temperature = config.temperature,
                                                  .max_new_tokens = config.max_completion_length,
@@ -51,8 +52,9 @@ Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig
 
 }  // namespace
 
-void rejection_sampling(const Context& context, const GrpoConfig& config, const std::vector<Problem>& problems,
-                        const PromptTemplate& prompt_template, const Reward& right, const std::filesystem::path& to,
+void rejection_sampling(const Context& context, const GrpoConfig& config,
+                        const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
+                        const Reward& right, const std::filesystem::path& to,
                         const std::function<void(const std::string&)>& note) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
   LocalEngine engine(context, policy.packed(), {.max_num_seqs = config.max_num_seqs});
@@ -62,14 +64,17 @@ void rejection_sampling(const Context& context, const GrpoConfig& config, const 
   for (std::int64_t step = 1; step <= config.max_steps; ++step) {
     std::vector<const Problem*> batch;
     for (std::int64_t i = 0; i < config.num_prompts_per_step; ++i) {
-      batch.push_back(&problems[order.at(static_cast<std::uint64_t>((step - 1) * config.num_prompts_per_step + i))]);
+      batch.push_back(&problems[order.at(
+          static_cast<std::uint64_t>((step - 1) * config.num_prompts_per_step + i))]);
     }
     const Round round = sample_round(engine, policy, config, batch, prompt_template, right, step);
-    if (!round.right.empty()) trainer.step(round.right, learning_rate_at(step - 1, schedule), adamw_of(config));
+    if (!round.right.empty())
+      trainer.step(round.right, learning_rate_at(step - 1, schedule), adamw_of(config));
     if (step % 10 == 0 && note) {
       char line[120];
-      std::snprintf(line, sizeof line, "control: step %lld, %lld of %lld samples right", static_cast<long long>(step),
-                    static_cast<long long>(round.kept), static_cast<long long>(round.sampled));
+      std::snprintf(line, sizeof line, "control: step %lld, %lld of %lld samples right",
+                    static_cast<long long>(step), static_cast<long long>(round.kept),
+                    static_cast<long long>(round.sampled));
       note(line);
     }
   }

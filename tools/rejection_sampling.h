@@ -1,6 +1,7 @@
-// The control of the quickstart: what the same sampled tokens are worth without reinforcement learning. Every round
-// samples as a GRPO step does, keeps the completions that are right, and fine-tunes on them (rejection-sampling
-// fine-tuning, Yuan et al. 2023, arXiv:2308.01825, iterated).
+// The control of the quickstart: what the same sampled tokens are worth without reinforcement
+// learning. Every round samples as a GRPO step does, keeps the completions that are right, and
+// fine-tunes on them (rejection-sampling fine-tuning, Yuan et al. 2023, arXiv:2308.01825,
+// iterated).
 #pragma once
 
 #include <filesystem>
@@ -16,10 +17,11 @@
 
 namespace zeroth {
 
-/// Runs config.max_steps rounds from config.model_name_or_path with GRPO's batch, learning rate and optimizer, and
-/// writes the result to `to`.
-void rejection_sampling(const Context& context, const GrpoConfig& config, const std::vector<Problem>& problems,
-                        const PromptTemplate& prompt_template, const Reward& right, const std::filesystem::path& to,
+/// Runs config.max_steps rounds from config.model_name_or_path with GRPO's batch, learning rate and
+/// optimizer, and writes the result to `to`.
+void rejection_sampling(const Context& context, const GrpoConfig& config,
+                        const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
+                        const Reward& right, const std::filesystem::path& to,
                         const std::function<void(const std::string&)>& note);
 
 }  // namespace zeroth

@@ -39,8 +39,9 @@ void print_json(const LoadedPolicy& policy, const Completion& completion) {
 
 int run_sample(int argc, char** argv) {
   SampleConfig config;
-  const ResolvedOptions options = resolve(
-      argc, argv, config, {.name = "sample", .summary = "completions of one prompt", .positional = "prompt"});
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "sample", .summary = "completions of one prompt", .positional = "prompt"});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
@@ -54,11 +55,13 @@ int run_sample(int argc, char** argv) {
   const Compute compute(config);
   LoadedPolicy policy(config.model_name_or_path, config.dtype);
   LocalEngine engine(compute.context(), policy.packed, {});
-  const GenerateRequest request{.prompt = policy.tokenizer.encode(prompt), .num_generations = config.num_generations};
-  const std::vector<Group> groups = engine.generate({&request, 1}, {.temperature = config.temperature,
-                                                                   .max_new_tokens = config.max_completion_length,
-                                                                   .seed = static_cast<std::uint64_t>(config.seed),
-                                                                   .stream = kSampleStream});
+  const GenerateRequest request{.prompt = policy.tokenizer.encode(prompt),
+                                .num_generations = config.num_generations};
+  const std::vector<Group> groups =
+      engine.generate({&request, 1}, {.temperature = config.temperature,
+                                      .max_new_tokens = config.max_completion_length,
+                                      .seed = static_cast<std::uint64_t>(config.seed),
+                                      .stream = kSampleStream});
   for (const Completion& completion : groups[0].completions) {
     if (config.json) {
       print_json(policy, completion);

@@ -18,7 +18,9 @@ int run_sft(int argc, char** argv) {
   SftConfig config;
   const ResolvedOptions options =
       resolve(argc, argv, config,
-              {.name = "sft", .summary = "supervised fine-tuning on a data set's solutions", .positional = ""});
+              {.name = "sft",
+               .summary = "supervised fine-tuning on a data set's solutions",
+               .positional = ""});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
@@ -30,7 +32,8 @@ int run_sft(int argc, char** argv) {
   if (options.dry_run) {
     std::cout << to_toml_with_provenance(options) << "\n"
               << problems.size() << " problems\n"
-              << describe(plan_sft(read_model_config(config.model_name_or_path + "/config.json"), config));
+              << describe(plan_sft(read_model_config(config.model_name_or_path + "/config.json"),
+                                   config));
     return kExitDone;
   }
   const Compute compute(config);
@@ -38,7 +41,8 @@ int run_sft(int argc, char** argv) {
   command.save_config(options);
   std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
             << problems.size() << " problems\n";
-  return command.report(train_sft(compute.context(), config, problems, prompt_template, command.hooks()));
+  return command.report(
+      train_sft(compute.context(), config, problems, prompt_template, command.hooks()));
 }
 
 }  // namespace zeroth

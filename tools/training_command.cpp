@@ -10,7 +10,8 @@
 
 namespace zeroth {
 
-TrainingCommand::TrainingCommand(const TrainingOptions& options, const std::string& name, std::string metric)
+TrainingCommand::TrainingCommand(const TrainingOptions& options, const std::string& name,
+                                 std::string metric)
     : options_(options),
       name_(name),
       metric_(std::move(metric)),
@@ -19,7 +20,8 @@ TrainingCommand::TrainingCommand(const TrainingOptions& options, const std::stri
 void TrainingCommand::save_config(const ResolvedOptions& resolved) const {
   std::filesystem::create_directories(options_.output_dir);
   const bool resumed = !options_.resume_from_checkpoint.empty();
-  write_file_atomically(std::filesystem::path(options_.output_dir) / (resumed ? "config-resumed.toml" : "config.toml"),
+  write_file_atomically(std::filesystem::path(options_.output_dir) /
+                            (resumed ? "config-resumed.toml" : "config.toml"),
                         to_toml_with_provenance(resolved));
 }
 
@@ -46,10 +48,12 @@ TrainingHooks TrainingCommand::hooks() {
 int TrainingCommand::report(const RunResult& result) {
   if (progress_) progress_->finish();
   if (result.end == RunEnd::finished || !stop_.requested()) {
-    std::cerr << name_ << ": step " << result.step << ", saved " << result.checkpoint.string() << "\n";
+    std::cerr << name_ << ": step " << result.step << ", saved " << result.checkpoint.string()
+              << "\n";
     return kExitDone;
   }
-  std::cerr << name_ << ": " << stop_.reason() << " after step " << result.step << "; go on with --resume_from_checkpoint "
+  std::cerr << name_ << ": " << stop_.reason() << " after step " << result.step
+            << "; go on with --resume_from_checkpoint "
             << "latest (" << result.checkpoint.string() << ")\n";
   return kExitInterrupted;
 }
