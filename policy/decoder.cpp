@@ -184,13 +184,13 @@ void layer_backward(const LayerBackwardPass& pass) {
 
 // Token by token, in order: the chain does not depend on how the batch was cut.
 void embedding_backward(const Context& context, const PackedPolicy& policy,
-                        const ForwardBatch& batch, const float* dx, float* gradients) {
+                        const ForwardBatch& batch, const float* dx, float* embedding_gradient) {
   constexpr std::int64_t kColumns = 64;
   const std::int64_t D = policy.config().hidden_size;
   const auto run = [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t stop = std::min(D, end * kColumns);
     for (std::int64_t t = 0; t < batch.size(); ++t) {
-      float* row = gradients + policy.embedding() + batch.tokens[static_cast<std::size_t>(t)] * D;
+      float* row = embedding_gradient + batch.tokens[static_cast<std::size_t>(t)] * D;
       for (std::int64_t d = begin * kColumns; d < stop; ++d) row[d] += dx[t * D + d];
     }
   };
@@ -201,7 +201,7 @@ void embedding_backward(const Context& context, const PackedPolicy& policy,
 
 void decoder_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
                       Cache& cache, Activations& activations, BackwardScratch& scratch,
-                      Cache& dcache, float* gradients) {
+                      Cache& dcache, float* gradients, float* embedding_gradient) {
   if (!activations.keep_layers || batch.segments.empty()) {
     throw std::invalid_argument(
         "decoder_backward: needs a kept forward pass and the batch's segments");
@@ -210,7 +210,7 @@ void decoder_backward(const Context& context, const PackedPolicy& policy, const 
     layer_backward(
         {{context, policy, batch, i, cache}, activations.layers[i], scratch, dcache, gradients});
   }
-  embedding_backward(context, policy, batch, scratch.dx.data(), gradients);
+  embedding_backward(context, policy, batch, scratch.dx.data(), embedding_gradient);
 }
 
 }  // namespace zeroth

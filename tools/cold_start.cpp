@@ -19,9 +19,9 @@ constexpr std::int64_t kMaxCompletionLength = 56;
 
 class ColdStart {
  public:
-  ColdStart(const Context& context, const QuickstartConfig& config, const ColdStartSettings& settings,
-            const ColdStartRule& rule, const SumsTask& task, const std::filesystem::path& from,
-            const ColdStartHooks& hooks)
+  ColdStart(const Context& context, const QuickstartConfig& config,
+            const ColdStartSettings& settings, const ColdStartRule& rule, const SumsTask& task,
+            const std::filesystem::path& from, const ColdStartHooks& hooks)
       : config_(config),
         settings_(settings),
         rule_(rule),
@@ -31,7 +31,8 @@ class ColdStart {
         trainer_(context, policy_, 1024, settings.router_bias_update_speed),
         engine_(context, policy_.packed(), {}),
         right_(make_accuracy_in_format_reward({})) {
-    for (const SumsProblem& sum : task.problems(Split::calibration)) calibration_.push_back(sums_problem(sum));
+    for (const SumsProblem& sum : task.problems(Split::calibration))
+      calibration_.push_back(sums_problem(sum));
   }
 
   ColdStartResult run() {
@@ -44,38 +45,44 @@ class ColdStart {
   TrainedPolicy& policy() { return policy_; }
 
  private:
-  // The rate falls linearly over the first `span` steps to a fifth, and stays there.
-  double falling(double peak, std::int64_t step, std::int64_t span) const {
+  // Warms up over 20 steps; falls linearly from step `start` on over decay_steps to a fifth, and
+  // stays there.
+  double falling(double peak, std::int64_t step, std::int64_t start) const {
     const double warm = std::min(1.0, static_cast<double>(step + 1) / 20.0);
-    const double left = 1.0 - static_cast<double>(step) / static_cast<double>(span);
-    return peak * warm * std::max(0.2, left);
+    const double gone = static_cast<double>(std::max<std::int64_t>(0, step - start));
+    return peak * warm *
+           std::max(0.2, 1.0 - 0.8 * gone / static_cast<double>(settings_.decay_steps));
   }
 
   bool teach_method() {
+    std::int64_t decay_start = settings_.max_skill_steps;
     for (std::int64_t step = 0; step < settings_.max_skill_steps; ++step) {
-      train(kSkillStream, step, falling(settings_.skill_learning_rate, step, settings_.skill_decay_steps));
+      train(kSkillStream, step, falling(settings_.skill_learning_rate, step, decay_start));
       result_.skill_steps = step + 1;
       if (stop_requested()) return false;
       if ((step + 1) % (2 * settings_.evaluate_every) != 0) continue;
       const Evaluation evaluation = measure(4, false);
       report("method", step + 1, evaluation);
       if (evaluation.pass_at_1.mean >= rule_.skill) return true;
+      if (evaluation.pass_at_1.mean >= settings_.first_signs)
+        decay_start = std::min(decay_start, step + 1);
     }
-    throw std::runtime_error("cold start: the method was not learnt in " + std::to_string(settings_.max_skill_steps) +
-                             " steps");
+    throw std::runtime_error("cold start: the method was not learnt in " +
+                             std::to_string(settings_.max_skill_steps) + " steps");
   }
 
   bool teach_habits() {
     result_.careful = settings_.habit_careful;
     for (std::int64_t step = 0; step < settings_.max_habit_steps; ++step) {
-      train(kHabitStream, step, falling(settings_.habit_learning_rate, step, settings_.habit_decay_steps));
+      train(kHabitStream, step, falling(settings_.habit_learning_rate, step, 0));
       result_.habit_steps = step + 1;
       if (stop_requested()) return false;
       if ((step + 1) % settings_.evaluate_every != 0) continue;
       const Evaluation evaluation = measure(16, true);
       report("habits", step + 1, evaluation);
       const double pass = evaluation.pass_at_1.mean;
-      if (pass >= rule_.pass_at_1_low && pass <= rule_.pass_at_1_high && evaluation.greedy <= rule_.greedy_high) {
+      if (pass >= rule_.pass_at_1_low && pass <= rule_.pass_at_1_high &&
+          evaluation.greedy <= rule_.greedy_high) {
         result_.calibration = evaluation;
         return true;
       }
@@ -84,8 +91,9 @@ class ColdStart {
       result_.careful = std::clamp(result_.careful * correction, 0.05, 0.4);
     }
     throw std::runtime_error("cold start: pass@1 on the calibration split did not reach " +
-                             std::to_string(rule_.pass_at_1_low) + " to " + std::to_string(rule_.pass_at_1_high) +
-                             " in " + std::to_string(settings_.max_habit_steps) + " steps");
+                             std::to_string(rule_.pass_at_1_low) + " to " +
+                             std::to_string(rule_.pass_at_1_high) + " in " +
+                             std::to_string(settings_.max_habit_steps) + " steps");
   }
 
   void train(std::uint64_t stream, std::int64_t step, double learning_rate) {
@@ -94,19 +102,20 @@ class ColdStart {
     std::vector<TrainingGroup> batch;
     for (std::int64_t i = 0; i < settings_.batch_size; ++i) {
       const auto index = static_cast<std::uint64_t>(step * settings_.batch_size + i);
-      const RandomKey key{.seed = static_cast<std::uint64_t>(config_.seed), .stream = stream, .index = index};
+      const RandomKey key{
+          .seed = static_cast<std::uint64_t>(config_.seed), .stream = stream, .index = index};
       RandomStream choice(key);
       const SumsProblem& sum = train_[choice.next_below(train_.size())];
       const Problem problem = sums_problem(sum);
-      batch.push_back(make_example(policy_.tokenizer(), policy_.config().eos_token_ids[0], problem.question,
-                                   sums_trace(sum, mix, key)));
+      batch.push_back(make_example(policy_.tokenizer(), policy_.config().eos_token_ids[0],
+                                   problem.question, sums_trace(sum, mix, key)));
     }
     trainer_.step(batch, learning_rate, {.beta2 = 0.95});
   }
 
   Evaluation measure(std::int64_t samples, bool greedy) {
-    return evaluate(engine_, policy_.tokenizer(), PromptTemplate::from_text("{question}", "quickstart"), calibration_,
-                    *right_,
+    return evaluate(engine_, policy_.tokenizer(),
+                    PromptTemplate::from_text("{question}", "quickstart"), calibration_, *right_,
                     {.num_generations = samples,
                      .max_completion_length = kMaxCompletionLength,
                      .seed = static_cast<std::uint64_t>(config_.seed),
@@ -116,8 +125,11 @@ class ColdStart {
   void report(const char* phase, std::int64_t step, const Evaluation& evaluation) const {
     if (!hooks_.note) return;
     char line[160];
-    std::snprintf(line, sizeof line, "cold start, %s: step %lld, calibration pass@1 %.3f, greedy %.3f, careful traces %.3f",
-                  phase, static_cast<long long>(step), evaluation.pass_at_1.mean, evaluation.greedy, result_.careful);
+    std::snprintf(
+        line, sizeof line,
+        "cold start, %s: step %lld, calibration pass@1 %.3f, greedy %.3f, careful traces %.3f",
+        phase, static_cast<long long>(step), evaluation.pass_at_1.mean, evaluation.greedy,
+        result_.careful);
     hooks_.note(line);
   }
 
@@ -138,8 +150,9 @@ class ColdStart {
 
 }  // namespace
 
-ColdStartResult cold_start(const Context& context, const QuickstartConfig& config, const ColdStartSettings& settings,
-                           const ColdStartRule& rule, const SumsTask& task, const std::filesystem::path& from,
+ColdStartResult cold_start(const Context& context, const QuickstartConfig& config,
+                           const ColdStartSettings& settings, const ColdStartRule& rule,
+                           const SumsTask& task, const std::filesystem::path& from,
                            const std::filesystem::path& to, const ColdStartHooks& hooks) {
   ColdStart run(context, config, settings, rule, task, from, hooks);
   const ColdStartResult result = run.run();

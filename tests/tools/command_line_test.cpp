@@ -1,10 +1,7 @@
 // The zeroth binary as a user meets it: what it prints, where, and its exit code.
 
-#include <sys/wait.h>
-
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -12,29 +9,14 @@
 
 #include "system/file.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/zeroth_command.h"
 
 namespace zeroth {
 namespace {
 
-struct Outcome {
-  int exit_code = -1;
-  std::string out;
-  std::string err;
-};
-
-// Runs `zeroth arguments` in a shell, in the directory.
-Outcome zeroth_command(const testing::TemporaryDirectory& directory, const std::string& arguments) {
-  const std::string out = (directory / "stdout").string();
-  const std::string err = (directory / "stderr").string();
-  const std::string command = "cd '" + directory.path().string() + "' && '" ZEROTH_BINARY "' " +
-                              arguments + " >'" + out + "' 2>'" + err + "'";
-  const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using testing::contains;
+using testing::Outcome;
+using testing::zeroth_command;
 
 void write(const std::filesystem::path& file, const std::string& text) {
   std::ofstream(file, std::ios::binary) << text;
