@@ -22,12 +22,14 @@ struct Activations {
 void decoder_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
                      Cache& cache, Activations& activations);
 
-/// Given d loss / d hidden in scratch.dx [T, D], adds the gradients of all layers and of the
-/// embedding to `gradients` (flat, laid out as Weights). `cache` and `activations` are those of the
-/// forward pass; `dcache` holds what has flowed into these tokens' cache rows from elsewhere (zeros
-/// for fresh ones) and receives what flows on.
+/// Given d loss / d hidden in scratch.dx [T, D], adds the gradients of all layers to `gradients`
+/// (flat, laid out as Weights) and that of the embedding to `embedding_gradient` [V, D]: its place
+/// in `gradients`, or, where lm_head is the same tensor and a batch is cut into several passes, an
+/// array of its own, so that the sums of the two are not interleaved by the cut. `cache` and
+/// `activations` are those of the forward pass; `dcache` holds what has flowed into these tokens'
+/// cache rows from elsewhere (zeros for fresh ones) and receives what flows on.
 void decoder_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
                       Cache& cache, Activations& activations, BackwardScratch& scratch,
-                      Cache& dcache, float* gradients);
+                      Cache& dcache, float* gradients, float* embedding_gradient);
 
 }  // namespace zeroth

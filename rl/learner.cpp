@@ -6,27 +6,55 @@
 namespace zeroth {
 
 Learner::Learner(const Context& context, const PackedPolicy& policy, Config config)
-    : context_(context), policy_(policy), config_(config), cache_(policy.config()), dcache_(policy.config()) {}
+    : context_(context),
+      policy_(policy),
+      config_(config),
+      cache_(policy.config()),
+      dcache_(policy.config()) {}
 
-BatchForward Learner::evaluate(std::span<const TrainingGroup> groups) { return run(groups, nullptr, nullptr); }
+BatchForward Learner::evaluate(std::span<const TrainingGroup> groups) {
+  return run(groups, nullptr, nullptr);
+}
 
-BatchForward Learner::train(std::span<const TrainingGroup> groups, const ChunkLoss& loss, std::span<float> gradients) {
+BatchForward Learner::train(std::span<const TrainingGroup> groups, const ChunkLoss& loss,
+                            std::span<float> gradients) {
   if (gradients.size() != policy_.weights().values().size()) {
     throw std::invalid_argument("Learner::train: gradients are not laid out as the weights");
   }
   return run(groups, &loss, gradients.data());
 }
 
-BatchForward Learner::run(std::span<const TrainingGroup> groups, const ChunkLoss* loss, float* gradients) {
+BatchForward Learner::run(std::span<const TrainingGroup> groups, const ChunkLoss* loss,
+                          float* gradients) {
   BatchForward out;
   lay_out(groups, out);
   if (completions_.empty()) return out;
   forward_prompts(groups, loss != nullptr, out);
-  if (loss != nullptr) dcache_.clear();
+  if (loss != nullptr) {
+    dcache_.clear();
+    begin_embedding_gradient(gradients);
+  }
   for (const Chunk& chunk : chunks()) run_chunk(chunk, groups, loss, gradients, out);
-  if (loss != nullptr) backward_prompts(gradients);
+  if (loss != nullptr) {
+    backward_prompts(gradients);
+    end_embedding_gradient(gradients);
+  }
   out.experts.insert(out.experts.end(), prompt_experts_.begin(), prompt_experts_.end());
   return out;
+}
+
+// A tied tensor receives from lm_head and from the embedding. Added in turn, chunk by chunk, the
+// two would be interleaved by the cut.
+void Learner::begin_embedding_gradient(float* gradients) {
+  const bool tied = policy_.config().tie_word_embeddings;
+  const std::int64_t size = policy_.config().vocab_size * policy_.config().hidden_size;
+  tied_embedding_.assign(tied ? static_cast<std::size_t>(size) : 0, 0.0F);
+  embedding_gradient_ = tied ? tied_embedding_.data() : gradients + policy_.embedding();
+}
+
+void Learner::end_embedding_gradient(float* gradients) const {
+  float* sum = gradients + policy_.embedding();
+  for (const float value : tied_embedding_) *sum++ += value;
 }
 
 void Learner::lay_out(std::span<const TrainingGroup> groups, BatchForward& out) {
@@ -77,10 +105,11 @@ std::vector<Learner::Chunk> Learner::chunks() const {
   return out;
 }
 
-void Learner::note_experts(const Activations& activations, std::int64_t tokens, std::vector<std::uint16_t>& record,
-                           BatchForward& out) const {
+void Learner::note_experts(const Activations& activations, std::int64_t tokens,
+                           std::vector<std::uint16_t>& record, BatchForward& out) const {
   for (std::size_t layer = 0; layer < activations.experts.size(); ++layer) {
-    for (const std::int32_t e : activations.experts[layer]) ++out.expert_counts[layer][static_cast<std::size_t>(e)];
+    for (const std::int32_t e : activations.experts[layer])
+      ++out.expert_counts[layer][static_cast<std::size_t>(e)];
   }
   if (!config_.record_experts || activations.experts.empty() || tokens == 0) return;
   for (std::int64_t t = 0; t < tokens; ++t) {
@@ -101,7 +130,8 @@ void Learner::forward_prompts(std::span<const TrainingGroup> groups, bool keep, 
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const auto& prompt = groups[g].prompt;
     const auto n = static_cast<std::int64_t>(prompt.size());
-    prompt_batch_.groups.push_back({.first_member = static_cast<std::int64_t>(g), .num_members = 1});
+    prompt_batch_.groups.push_back(
+        {.first_member = static_cast<std::int64_t>(g), .num_members = 1});
     prompt_batch_.members.push_back({.first_query = prompt_rows_[g],
                                      .num_queries = n,
                                      .first_run = static_cast<std::int64_t>(g),
@@ -114,21 +144,25 @@ void Learner::forward_prompts(std::span<const TrainingGroup> groups, bool keep, 
     }
     prompt_batch_.segments.push_back(prompt_batch_.size());
     prompt_targets_.rows.push_back(prompt_rows_[g] + n - 1);
-    prompt_targets_.target_offsets.push_back(static_cast<std::int64_t>(prompt_targets_.targets.size()));
-    for (const auto& tokens : groups[g].completions) prompt_targets_.targets.push_back(tokens.front());
+    prompt_targets_.target_offsets.push_back(
+        static_cast<std::int64_t>(prompt_targets_.targets.size()));
+    for (const auto& tokens : groups[g].completions)
+      prompt_targets_.targets.push_back(tokens.front());
     prompt_targets_.segments.push_back(static_cast<std::int64_t>(g) + 1);
   }
-  prompt_targets_.target_offsets.push_back(static_cast<std::int64_t>(prompt_targets_.targets.size()));
+  prompt_targets_.target_offsets.push_back(
+      static_cast<std::int64_t>(prompt_targets_.targets.size()));
   prompt_activations_.keep_layers = keep;
   decoder_forward(context_, policy_, prompt_batch_, cache_, prompt_activations_);
   note_experts(prompt_activations_, prompt_batch_.size(), prompt_experts_, out);
   first_logprobs_.resize(completions_.size());
   first_dlogprobs_.assign(completions_.size(), 0.0F);
   std::vector<float> entropies(groups.size());
-  head_forward(context_, policy_, prompt_activations_.hidden.data(), prompt_targets_, config_.temperature,
-               head_buffers_, first_logprobs_, entropies);
+  head_forward(context_, policy_, prompt_activations_.hidden.data(), prompt_targets_,
+               config_.temperature, head_buffers_, first_logprobs_, entropies);
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    out.entropy_sum += static_cast<double>(entropies[g]) * static_cast<double>(groups[g].completions.size());
+    out.entropy_sum +=
+        static_cast<double>(entropies[g]) * static_cast<double>(groups[g].completions.size());
   }
 }
 
@@ -168,8 +202,8 @@ void Learner::lay_out_chunk(const Chunk& chunk, std::span<const TrainingGroup> g
   chunk_targets_.segments = batch.segments;
 }
 
-void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups, const ChunkLoss* loss,
-                        float* gradients, BatchForward& out) {
+void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups,
+                        const ChunkLoss* loss, float* gradients, BatchForward& out) {
   lay_out_chunk(chunk, groups);
   const std::int64_t fed = chunk_batch_.size();
   std::vector<float> fed_logprobs(static_cast<std::size_t>(fed));
@@ -178,8 +212,8 @@ void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> group
     decoder_forward(context_, policy_, chunk_batch_, cache_, chunk_activations_);
     note_experts(chunk_activations_, fed, out.experts, out);
     std::vector<float> entropies(static_cast<std::size_t>(fed));
-    head_forward(context_, policy_, chunk_activations_.hidden.data(), chunk_targets_, config_.temperature,
-                 head_buffers_, fed_logprobs, entropies);
+    head_forward(context_, policy_, chunk_activations_.hidden.data(), chunk_targets_,
+                 config_.temperature, head_buffers_, fed_logprobs, entropies);
     for (const float entropy : entropies) out.entropy_sum += static_cast<double>(entropy);
   }
 
@@ -197,8 +231,8 @@ void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> group
   if (loss == nullptr) return;
 
   const std::span<const float> values(logprobs, static_cast<std::size_t>(offsets.back()));
-  const LossOutputs result =
-      (*loss)({.first = static_cast<std::int64_t>(chunk.first), .logprobs = values, .offsets = offsets});
+  const LossOutputs result = (*loss)(
+      {.first = static_cast<std::int64_t>(chunk.first), .logprobs = values, .offsets = offsets});
   for (const LossSums& sums : result.sequence_sums) out.loss.add(sums);
   std::vector<float> dlogprobs;
   for (std::size_t i = chunk.first; i < chunk.last; ++i) {
@@ -208,20 +242,24 @@ void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> group
     dlogprobs.insert(dlogprobs.end(), rest, rest + completions_[i].fed());
   }
   if (fed == 0) return;
-  head_backward(context_, policy_, chunk_activations_.hidden.data(), fed, chunk_targets_, config_.temperature,
-                dlogprobs, head_buffers_, scratch_.dx.resize(fed * policy_.config().hidden_size), gradients);
+  head_backward(context_, policy_, chunk_activations_.hidden.data(), fed, chunk_targets_,
+                config_.temperature, dlogprobs, head_buffers_,
+                scratch_.dx.resize(fed * policy_.config().hidden_size), gradients);
   for (std::size_t layer = 0; layer < policy_.config().layers.size(); ++layer) {
     float* rows = dcache_.layer(layer) + prompt_batch_.size() * dcache_.width(layer);
     std::fill_n(rows, fed * dcache_.width(layer), 0.0F);
   }
-  decoder_backward(context_, policy_, chunk_batch_, cache_, chunk_activations_, scratch_, dcache_, gradients);
+  decoder_backward(context_, policy_, chunk_batch_, cache_, chunk_activations_, scratch_, dcache_,
+                   gradients, embedding_gradient_);
 }
 
 void Learner::backward_prompts(float* gradients) {
   const std::int64_t rows = prompt_batch_.size();
-  head_backward(context_, policy_, prompt_activations_.hidden.data(), rows, prompt_targets_, config_.temperature,
-                first_dlogprobs_, head_buffers_, scratch_.dx.resize(rows * policy_.config().hidden_size), gradients);
-  decoder_backward(context_, policy_, prompt_batch_, cache_, prompt_activations_, scratch_, dcache_, gradients);
+  head_backward(context_, policy_, prompt_activations_.hidden.data(), rows, prompt_targets_,
+                config_.temperature, first_dlogprobs_, head_buffers_,
+                scratch_.dx.resize(rows * policy_.config().hidden_size), gradients);
+  decoder_backward(context_, policy_, prompt_batch_, cache_, prompt_activations_, scratch_, dcache_,
+                   gradients, embedding_gradient_);
 }
 
 }  // namespace zeroth

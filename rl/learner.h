@@ -1,9 +1,12 @@
-// The training pass over groups: log-probs of every completion token, and from the loss's derivative the gradient.
+// The training pass over groups: log-probs of every completion token, and from the loss's
+// derivative the gradient.
 //
-// The prompt of a group is computed once. Order of work, and of every gradient sum: prompts forward; completions in
-// sample order, in chunks of at most micro_batch_tokens; then the prompts backward, which receive what flowed into
-// their cache rows from all of their completions. A sequence is never cut, each one's gradient is a chain of its own,
-// and the chains are added in that order: the size of a chunk and the number of threads cannot show.
+// The prompt of a group is computed once. Order of work, and of every gradient sum: prompts
+// forward; completions in sample order, in chunks of at most micro_batch_tokens; then the prompts
+// backward, which receive what flowed into their cache rows from all of their completions. A
+// sequence is never cut, each one's gradient is a chain of its own, and the chains are added in
+// that order: the size of a chunk and the number of threads cannot show. Where lm_head and the
+// embedding are one tensor, the embedding's sum is a chain of its own that is added last.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +20,8 @@
 
 namespace zeroth {
 
-/// One prompt and its completions. The completions' ids end with the end-of-sequence token unless they were cut off.
+/// One prompt and its completions. The completions' ids end with the end-of-sequence token unless
+/// they were cut off.
 struct TrainingGroup {
   std::vector<std::int32_t> prompt;                    // at least one token
   std::vector<std::vector<std::int32_t>> completions;  // each at least one token
@@ -35,19 +39,20 @@ using ChunkLoss = std::function<LossOutputs(const ChunkOfCompletions&)>;
 
 /// Log-probs and routing of a batch; the flat token order is that of the completions.
 struct BatchForward {
-  std::vector<float> logprobs;        // [tokens]
-  std::vector<std::int64_t> offsets;  // [completions + 1]
-  double entropy_sum = 0.0;           // over completion tokens, nats
-  LossSums loss;                      // when trained
+  std::vector<float> logprobs;                           // [tokens]
+  std::vector<std::int64_t> offsets;                     // [completions + 1]
+  double entropy_sum = 0.0;                              // over completion tokens, nats
+  LossSums loss;                                         // when trained
   std::vector<std::vector<std::int64_t>> expert_counts;  // [moe layers][E] slots routed
-  std::vector<std::uint16_t> experts;  // [fed completion tokens][moe layers][K] in completion order, then the prompts'
-  std::int64_t forward_tokens = 0;     // tokens fed, prompts once a group
+  std::vector<std::uint16_t>
+      experts;  // [fed completion tokens][moe layers][K] in completion order, then the prompts'
+  std::int64_t forward_tokens = 0;  // tokens fed, prompts once a group
 };
 
 class Learner {
  public:
   struct Config {
-    double temperature = 1.0;               // divides the logits, as in sampling
+    double temperature = 1.0;                // divides the logits, as in sampling
     std::int64_t micro_batch_tokens = 1024;  // completion tokens whose activations are kept at once
     bool record_experts = false;
   };
@@ -58,7 +63,8 @@ class Learner {
   BatchForward evaluate(std::span<const TrainingGroup> groups);
 
   /// Log-probs, the loss, and its gradient added to `gradients` (flat, laid out as Weights).
-  BatchForward train(std::span<const TrainingGroup> groups, const ChunkLoss& loss, std::span<float> gradients);
+  BatchForward train(std::span<const TrainingGroup> groups, const ChunkLoss& loss,
+                     std::span<float> gradients);
 
  private:
   struct Completion {
@@ -74,12 +80,14 @@ class Learner {
   void lay_out(std::span<const TrainingGroup> groups, BatchForward& out);
   std::vector<Chunk> chunks() const;
   void forward_prompts(std::span<const TrainingGroup> groups, bool keep, BatchForward& out);
-  void run_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups, const ChunkLoss* loss, float* gradients,
-                 BatchForward& out);
+  void run_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups, const ChunkLoss* loss,
+                 float* gradients, BatchForward& out);
   void lay_out_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups);
   void backward_prompts(float* gradients);
-  void note_experts(const Activations& activations, std::int64_t tokens, std::vector<std::uint16_t>& record,
-                    BatchForward& out) const;
+  void begin_embedding_gradient(float* gradients);
+  void end_embedding_gradient(float* gradients) const;
+  void note_experts(const Activations& activations, std::int64_t tokens,
+                    std::vector<std::uint16_t>& record, BatchForward& out) const;
 
   const Context& context_;
   const PackedPolicy& policy_;
@@ -100,6 +108,8 @@ class Learner {
   std::vector<float> first_logprobs_;   // [completions] of each one's first token
   std::vector<float> first_dlogprobs_;  // [completions]
   std::vector<std::uint16_t> prompt_experts_;
+  std::vector<float> tied_embedding_;    // [V, D] where lm_head is the embedding, else empty
+  float* embedding_gradient_ = nullptr;  // where this pass adds the embedding's gradient
 };
 
 }  // namespace zeroth

@@ -1,4 +1,5 @@
-// Agreement with transformers: logits and gradients of tiny checkpoints of every family that is read here.
+// Agreement with transformers: logits and gradients of tiny checkpoints of every family that is
+// read here.
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdlib>
@@ -71,7 +72,8 @@ float largest_difference(std::span<const float> a, std::span<const float> b) {
   return largest;
 }
 
-std::vector<float> all_logits(const Context& context, Model& model, const std::vector<std::int32_t>& tokens) {
+std::vector<float> all_logits(const Context& context, Model& model,
+                              const std::vector<std::int32_t>& tokens) {
   ForwardBatch batch;
   test::append_sequence(batch, tokens, 0);
   Cache cache(model.config);
@@ -81,7 +83,8 @@ std::vector<float> all_logits(const Context& context, Model& model, const std::v
   std::vector<std::int64_t> rows(tokens.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i);
   HeadBuffers buffers;
-  const float* logits = head_logits(context, model.policy, activations.hidden.data(), rows, buffers);
+  const float* logits =
+      head_logits(context, model.policy, activations.hidden.data(), rows, buffers);
   return {logits, logits + rows.size() * static_cast<std::size_t>(model.config.vocab_size)};
 }
 
@@ -99,7 +102,8 @@ TEST_CASE("decoder: logits equal those of transformers", "[policy][fixtures]") {
 }
 
 // Every token of `ids` is fed; all but the last predict their successor.
-void append_training_sequence(const std::vector<std::int64_t>& ids, ForwardBatch& batch, HeadTargets& targets) {
+void append_training_sequence(const std::vector<std::int64_t>& ids, ForwardBatch& batch,
+                              HeadTargets& targets) {
   const std::int64_t first = batch.size();
   test::append_sequence(batch, {ids.begin(), ids.end()}, first);
   for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
@@ -137,12 +141,15 @@ TEST_CASE("decoder: the gradient of the mean negative log-likelihood equals that
     decoder_forward(context, model.policy, batch, cache, activations);
 
     HeadBuffers buffers;
-    const std::vector<float> dlogprobs(static_cast<std::size_t>(count), -1.0F / static_cast<float>(count));
+    const std::vector<float> dlogprobs(static_cast<std::size_t>(count),
+                                       -1.0F / static_cast<float>(count));
     std::vector<float> gradients(model.weights.values().size(), 0.0F);
     BackwardScratch scratch;
-    head_backward(context, model.policy, activations.hidden.data(), batch.size(), targets, 1.0, dlogprobs, buffers,
-                  scratch.dx.resize(batch.size() * model.config.hidden_size), gradients.data());
-    decoder_backward(context, model.policy, batch, cache, activations, scratch, dcache, gradients.data());
+    head_backward(context, model.policy, activations.hidden.data(), batch.size(), targets, 1.0,
+                  dlogprobs, buffers, scratch.dx.resize(batch.size() * model.config.hidden_size),
+                  gradients.data());
+    decoder_backward(context, model.policy, batch, cache, activations, scratch, dcache,
+                     gradients.data(), gradients.data() + model.policy.embedding());
 
     const SafetensorsFile grads(directory / "expected_grads.safetensors");
     std::size_t compared = 0;
@@ -150,7 +157,8 @@ TEST_CASE("decoder: the gradient of the mean negative log-likelihood equals that
       const TensorBytes* golden = grads.find(tensor.name);
       if (golden == nullptr) continue;
       INFO(tensor.name);
-      const std::span<const float> ours(gradients.data() + tensor.offset, static_cast<std::size_t>(tensor.size));
+      const std::span<const float> ours(gradients.data() + tensor.offset,
+                                        static_cast<std::size_t>(tensor.size));
       const auto theirs = floats(*golden);
       float scale = 1e-3F;
       for (const float g : theirs) scale = std::max(scale, std::abs(g));
