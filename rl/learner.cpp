@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace zeroth {
 
@@ -69,6 +70,7 @@ void Learner::lay_out(std::span<const TrainingGroup> groups, BatchForward& out) 
     rows += static_cast<std::int64_t>(groups[g].prompt.size());
     for (const auto& tokens : groups[g].completions) {
       if (tokens.empty()) throw std::invalid_argument("Learner: an empty completion");
+      check_last(tokens.back());
       completions_.push_back({&tokens, g});
       out.offsets.push_back(out.offsets.back() + static_cast<std::int64_t>(tokens.size()));
     }
@@ -89,6 +91,14 @@ void Learner::lay_out(std::span<const TrainingGroup> groups, BatchForward& out) 
   }
   cache_.resize(rows + largest_chunk);
   dcache_.resize(rows + largest_chunk);
+}
+
+// The decoder checks the tokens it is fed; a completion's last one is a target only.
+void Learner::check_last(std::int32_t token) const {
+  if (token >= 0 && token < policy_.config().vocab_size) return;
+  throw std::invalid_argument("Learner: token " + std::to_string(token) +
+                              " is outside the vocabulary of " +
+                              std::to_string(policy_.config().vocab_size));
 }
 
 std::vector<Learner::Chunk> Learner::chunks() const {

@@ -59,7 +59,8 @@ class Learner {
 
   Learner(const Context& context, const PackedPolicy& policy, Config config);
 
-  /// Log-probs only.
+  /// Log-probs only. std::invalid_argument for an empty prompt or completion and for a token or
+  /// position outside the model's range.
   BatchForward evaluate(std::span<const TrainingGroup> groups);
 
   /// Log-probs, the loss, and its gradient added to `gradients` (flat, laid out as Weights).
@@ -78,6 +79,7 @@ class Learner {
 
   BatchForward run(std::span<const TrainingGroup> groups, const ChunkLoss* loss, float* gradients);
   void lay_out(std::span<const TrainingGroup> groups, BatchForward& out);
+  void check_last(std::int32_t token) const;
   std::vector<Chunk> chunks() const;
   void forward_prompts(std::span<const TrainingGroup> groups, bool keep, BatchForward& out);
   void run_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups, const ChunkLoss* loss,
