@@ -9,19 +9,21 @@
 namespace zeroth {
 namespace {
 
-void check_lengths(const GrpoConfig& config, const TrainedPolicy& policy, const std::vector<Problem>& problems,
-                   const PromptTemplate& prompt_template) {
+void check_lengths(const GrpoConfig& config, const TrainedPolicy& policy,
+                   const std::vector<Problem>& problems, const PromptTemplate& prompt_template) {
   for (const Problem& problem : problems) {
     const auto prompt = static_cast<std::int64_t>(
         policy.tokenizer().encode(prompt_template.render(problem.question)).size());
-    if (prompt == 0 || prompt + config.max_completion_length > policy.config().max_position_embeddings) {
+    if (prompt == 0 ||
+        prompt + config.max_completion_length > policy.config().max_position_embeddings) {
       throw InputError({.source = config.dataset_name,
                         .field = problem.id,
                         .expected = "a prompt of 1 to " +
                                     std::to_string(policy.config().max_position_embeddings -
                                                    config.max_completion_length) +
                                     " tokens, to leave max_completion_length (" +
-                                    std::to_string(config.max_completion_length) + ") of max_position_embeddings (" +
+                                    std::to_string(config.max_completion_length) +
+                                    ") of max_position_embeddings (" +
                                     std::to_string(policy.config().max_position_embeddings) + ")",
                         .actual = std::to_string(prompt)});
     }
@@ -50,22 +52,24 @@ std::vector<Metric> with_evaluation(std::vector<Metric> metrics, const Evaluatio
 
 }  // namespace
 
-RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs, TrainingHooks hooks) {
+RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs,
+                     TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
   check_lengths(config, policy, inputs.problems, inputs.prompt_template);
   check_lengths(config, policy, inputs.eval_problems, inputs.prompt_template);
   TrainingRun run(config, "grpo", config_fingerprint(config), policy, std::move(hooks));
   std::unique_ptr<Reference> reference;
   if (config.beta > 0.0) reference = std::make_unique<Reference>(policy, config);
-  LocalEngine engine(context, policy.packed(), {.max_num_seqs = config.max_num_seqs,
-                                                .page_size = config.page_size,
-                                                .record_experts = true});
-  GrpoTrainer trainer(context, policy, reference ? &reference->packed : nullptr, engine, inputs.problems,
-                      inputs.prompt_template, inputs.rewards, config);
+  LocalEngine engine(
+      context, policy.packed(),
+      {.max_num_seqs = config.max_num_seqs, .page_size = config.page_size, .record_experts = true});
+  GrpoTrainer trainer(context, policy, reference ? &reference->packed : nullptr, engine,
+                      inputs.problems, inputs.prompt_template, inputs.rewards, config);
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
   const auto evaluate_now = [&] {
-    return evaluate(engine, policy.tokenizer(), inputs.prompt_template, inputs.eval_problems, inputs.right,
+    return evaluate(engine, policy.tokenizer(), inputs.prompt_template, inputs.eval_problems,
+                    inputs.right,
                     {.num_generations = config.num_eval_generations,
                      .max_completion_length = config.max_completion_length,
                      .temperature = config.temperature,
@@ -73,13 +77,15 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
   };
   const bool evaluates = !inputs.eval_problems.empty();
   if (evaluates && run.first_step() == 1 && config.eval_steps > 0 && inputs.on_evaluation) {
-    inputs.on_evaluation(0, evaluate_now());
+    if (!inputs.on_evaluation(0, evaluate_now())) return run.finish();
   }
   for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
-    GrpoStep result = trainer.step(step, learning_rate_at(step - 1, schedule), config.log_completions);
+    GrpoStep result =
+        trainer.step(step, learning_rate_at(step - 1, schedule), config.log_completions);
     if (config.log_completions) write_completions(config.output_dir, step, result.completions);
     bool go_on = true;
-    const bool due = step == config.max_steps || (config.eval_steps > 0 && step % config.eval_steps == 0);
+    const bool due =
+        step == config.max_steps || (config.eval_steps > 0 && step % config.eval_steps == 0);
     if (evaluates && due) {
       const Evaluation evaluation = evaluate_now();
       result.metrics = with_evaluation(std::move(result.metrics), evaluation);
