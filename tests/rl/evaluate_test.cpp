@@ -1,0 +1,170 @@
+#include "rl/evaluate.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "rewards/math_reward.h"
+#include "tests/support/tiny_checkpoint.h"
+
+namespace zeroth {
+namespace {
+
+// Answers every prompt with texts written in advance, and remembers what it was asked.
+class ScriptedEngine : public Engine {
+ public:
+  struct Script {
+    std::vector<std::string> samples;
+    std::string greedy;
+  };
+  ScriptedEngine(const Tokenizer& tokenizer, std::map<std::string, Script> scripts)
+      : tokenizer_(tokenizer), scripts_(std::move(scripts)) {}
+
+  std::vector<Group> generate(std::span<const GenerateRequest> requests,
+                              const SamplingParams& sampling) override {
+    calls.push_back(sampling);
+    std::vector<Group> groups;
+    for (const GenerateRequest& request : requests) {
+      problems.push_back(request.problem);
+      const Script& script = scripts_.at(tokenizer_.decode(request.prompt, false));
+      Group& group = groups.emplace_back();
+      for (std::int64_t i = 0; i < request.num_generations; ++i) {
+        const std::string& text = sampling.temperature == 0.0
+                                      ? script.greedy
+                                      : script.samples.at(static_cast<std::size_t>(i));
+        Completion& completion = group.completions.emplace_back();
+        completion.tokens = tokenizer_.encode(text);
+        completion.tokens.push_back(tokenizer_.eos_id().value());
+        completion.logprobs.assign(completion.tokens.size(), -1.0F);
+        completion.stop_reason = StopReason::end_of_sequence;
+      }
+    }
+    return groups;
+  }
+
+  std::vector<SamplingParams> calls;
+  std::vector<std::uint32_t> problems;
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::map<std::string, Script> scripts_;
+};
+
+std::string laid_out(const std::string& answer) {
+  return "<think>1</think><answer>" + answer + "</answer>";
+}
+
+// Three problems of four samples:
+//   1+1=  right 3 of 4, the majority is right, greedy right
+//   2+2=  right 1 of 4, the majority (5, twice) is wrong, greedy wrong
+//   3+3=  never right; three samples without an answer, which have no vote; greedy without one
+struct Scripted {
+  Scripted()
+      : engine(
+            tokenizer,
+            {{"1+1=",
+              {{laid_out("2"), laid_out("2"), laid_out("3"), "<answer>2</answer>"}, laid_out("2")}},
+             {"2+2=",
+              {{laid_out("5"), laid_out("4"), laid_out("5"), laid_out("6")}, laid_out("5")}},
+             {"3+3=", {{"9", "9", "", laid_out("7")}, "6"}}}) {}
+
+  Evaluation evaluated(const EvaluationOptions& options) {
+    return evaluate(engine, tokenizer, prompt_template, problems, *right, options);
+  }
+
+  Tokenizer tokenizer = testing::sums_tokenizer();
+  ScriptedEngine engine;
+  PromptTemplate prompt_template = PromptTemplate::from_text("{question}=", "test");
+  std::vector<Problem> problems = {
+      {"a", "1+1", "2", "", "{}"}, {"b", "2+2", "4", "", "{}"}, {"c", "3+3", "6", "", "{}"}};
+  std::unique_ptr<Reward> right = make_accuracy_reward();
+};
+
+constexpr EvaluationOptions kOptions{.num_generations = 4,
+                                     .max_completion_length = 20,
+                                     .majority_generations = 16,
+                                     .temperature = 0.8,
+                                     .seed = 5};
+
+TEST_CASE("evaluate: rates of scripted completions by hand", "[rl]") {
+  Scripted scripted;
+  const Evaluation result = scripted.evaluated(kOptions);
+  CHECK(result.num_problems == 3);
+  CHECK(result.num_generations == 4);
+  CHECK(result.majority_generations == 4);  // no more than there are
+  CHECK(result.pass_at_1.mean == Approx((0.75 + 0.25 + 0.0) / 3));
+  CHECK(result.pass_at_1.low <= result.pass_at_1.mean);
+  CHECK(result.pass_at_1.high >= result.pass_at_1.mean);
+  CHECK(result.pass_at_n == Approx(2.0 / 3));
+  CHECK(result.majority == Approx(1.0 / 3));
+  CHECK(result.greedy == Approx(1.0 / 3));
+  // The layout: 3 of the first problem's, 4 of the second's, 1 of the third's.
+  CHECK(result.format_rate == Approx(8.0 / 12));
+  // A laid out text is 6 tokens and its end, the bare answer 4, "9" 2, nothing 1.
+  const double tokens = 8 * 7 + 4 + 2 + 2 + 1;
+  CHECK(result.mean_length == Approx(tokens / 12));
+  CHECK(result.sampled_tokens == static_cast<std::int64_t>(tokens) + 7 + 7 + 2);
+}
+
+TEST_CASE("evaluate: two calls, sampling and greedy, in a stream of their own", "[rl]") {
+  Scripted scripted;
+  scripted.evaluated(kOptions);
+  REQUIRE(scripted.engine.calls.size() == 2);
+  CHECK(scripted.engine.calls[0].temperature == 0.8);
+  CHECK(scripted.engine.calls[1].temperature == 0.0);
+  for (const SamplingParams& sampling : scripted.engine.calls) {
+    CHECK(sampling.seed == 5);
+    CHECK(sampling.max_new_tokens == 20);
+    CHECK(sampling.stream != 0);
+    CHECK(sampling.stream != 1);  // that of the training rollouts
+  }
+  CHECK(scripted.engine.problems == std::vector<std::uint32_t>{0, 1, 2, 0, 1, 2});
+}
+
+TEST_CASE("evaluate: without greedy decoding its rate is 0 and nothing is decoded for it", "[rl]") {
+  Scripted scripted;
+  EvaluationOptions options = kOptions;
+  options.greedy = false;
+  const Evaluation result = scripted.evaluated(options);
+  CHECK(scripted.engine.calls.size() == 1);
+  CHECK(result.greedy == 0.0);
+  CHECK(result.sampled_tokens == 65);
+}
+
+TEST_CASE("evaluate: the first samples vote, and of equal counts the first answer wins", "[rl]") {
+  Scripted scripted;
+  EvaluationOptions options = kOptions;
+  options.majority_generations = 1;  // 2, 5, none
+  CHECK(scripted.evaluated(options).majority == Approx(1.0 / 3));
+  options.majority_generations = 2;  // 2; 5 and 4, of which 5 came first; none
+  CHECK(scripted.evaluated(options).majority == Approx(1.0 / 3));
+  std::swap(scripted.problems[1].answer, scripted.problems[2].answer);  // 2+2= now wants 6
+  scripted.problems[1].answer = "5";
+  CHECK(scripted.evaluated(options).majority == Approx(2.0 / 3));
+  CHECK(scripted.evaluated(options).majority_generations == 2);
+}
+
+TEST_CASE("evaluate: answers that are written differently vote apart only if they differ as texts",
+          "[rl]") {
+  Tokenizer tokenizer = testing::sums_tokenizer();
+  // "02" and "2" are equal numbers and different texts: "2" has two votes of four.
+  ScriptedEngine engine(
+      tokenizer, {{"1+1=", {{laid_out("3"), laid_out("02"), laid_out("2"), laid_out("2")}, "2"}}});
+  const std::vector<Problem> problems = {{"a", "1+1=", "2", "", "{}"}};
+  const auto right = make_accuracy_reward();
+  const Evaluation result =
+      evaluate(engine, tokenizer, PromptTemplate::from_text("{question}", "test"), problems, *right,
+               kOptions);
+  CHECK(result.majority == 1.0);
+  CHECK(result.pass_at_1.mean == 0.75);
+}
+
+TEST_CASE("evaluate: no problems are a mistake of the caller", "[rl]") {
+  Scripted scripted;
+  scripted.problems.clear();
+  CHECK_THROWS_AS(scripted.evaluated(kOptions), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace zeroth

@@ -1,0 +1,49 @@
+// A checkpoint directory with a tiny random model and a tokenizer for sums: what a training run
+// starts from.
+#pragma once
+
+#include <boost/json.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "policy/tokenizer.h"
+#include "policy/weights.h"
+
+namespace zeroth::testing {
+
+/// One token for each character of a sum and its worked solution; 21 tokens with the special ones.
+inline Tokenizer sums_tokenizer() {
+  ByteLevelOptions options;
+  options.alphabet = "0123456789+=;?";
+  return Tokenizer::byte_level(options);
+}
+
+/// `json` (tests/support/tiny_configs.h) with the vocabulary and the special ids of
+/// sums_tokenizer(). With the usual initializer_range of 0.02 every token would be as likely as any
+/// other.
+inline std::string sums_config(const char* json) {
+  const Tokenizer tokenizer = sums_tokenizer();
+  boost::json::object config = boost::json::parse(json).as_object();
+  config["vocab_size"] = tokenizer.vocab_size();
+  config["bos_token_id"] = tokenizer.bos_id().value();
+  config["eos_token_id"] = tokenizer.eos_id().value();
+  config["initializer_range"] = 0.3;
+  return boost::json::serialize(config);
+}
+
+/// Writes config.json, model.safetensors and the tokenizer's files.
+inline void write_tiny_checkpoint(const std::filesystem::path& directory, const char* json,
+                                  std::uint64_t seed = 7) {
+  std::filesystem::create_directories(directory);
+  const std::string text = sums_config(json);
+  std::ofstream(directory / "config.json") << text;
+  const ModelConfig config = parse_model_config(text, "tiny");
+  Weights weights(config);
+  initialize_weights(weights, config, seed);
+  save_weights(weights, directory, false);
+  sums_tokenizer().save(directory);
+}
+
+}  // namespace zeroth::testing
