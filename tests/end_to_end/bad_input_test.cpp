@@ -77,7 +77,7 @@ TEST_CASE("bad input: checkpoints", "[end_to_end]") {
   config.replace(at, 18, "\"kv_lora_rank\": 48");
   write(directory / "shape/config.json", config);
   refuses(directory, kGrpo.with({{"model_name_or_path", "shape"}}),
-          {"model.safetensors", "kv_a_", "64", "48"});
+          {"model.safetensors", "kv_a_", "[64, 128]", "[80, 128]"});
   // A file cut off in the middle.
   std::filesystem::copy(directory / "init", directory / "cut",
                         std::filesystem::copy_options::recursive);

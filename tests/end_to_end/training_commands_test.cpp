@@ -65,7 +65,7 @@ TEST_CASE("end to end: every command of a training run works on what the one bef
   run(directory, kGrpo.with({{"model_name_or_path", "sft/checkpoint-3"},
                              {"max_steps", "2"},
                              {"output_dir", "grpo"},
-                             {"log_completions", "true"},
+                             {"log_completions", ""},
                              {"eval_dataset_name", "sums"},
                              {"num_eval_problems", "4"},
                              {"num_eval_generations", "2"},
@@ -84,7 +84,7 @@ TEST_CASE("end to end: every command of a training run works on what the one bef
   const Outcome eval = zeroth_command(
       directory,
       "eval --model_name_or_path grpo/checkpoint-2 --dataset_name sums --num_problems 5 "
-      "--num_generations 4 --reward_funcs accuracy_in_format --json true");
+      "--num_generations 4 --reward_funcs accuracy_in_format --json");
   REQUIRE(eval.exit_code == 0);
   const auto result = boost::json::parse(eval.out).as_object();
   CHECK(result.at("problems").to_number<int>() == 5);
@@ -92,7 +92,7 @@ TEST_CASE("end to end: every command of a training run works on what the one bef
 
   const Outcome sample = zeroth_command(
       directory,
-      "sample '12+34=' --model_name_or_path grpo/checkpoint-2 --num_generations 2 --json true");
+      "sample '12+34=' --model_name_or_path grpo/checkpoint-2 --num_generations 2 --json");
   REQUIRE(sample.exit_code == 0);
   std::istringstream samples(sample.out);
   int count = 0;
