@@ -18,7 +18,7 @@ struct RopeArgs {
   std::int64_t head = 0;
   std::int64_t num_heads = 0;
   std::int64_t T = 0;
-  std::int64_t dim = 0;                     // even, at most 256
+  std::int64_t dim = 0;                     // even, at most 4096
   const std::int32_t* positions = nullptr;  // [T]
   const float* cos = nullptr;               // [max position, dim / 2]
   const float* sin = nullptr;

@@ -8,7 +8,7 @@ namespace {
 
 void turn(const RopeArgs& args, float* x, const float* cos, const float* sin) {
   const int64_t half = args.dim / 2;
-  float out[256];
+  float out[4096];
   for (int64_t i = 0; i < half; ++i) {
     const bool pairs_apart = args.backward || !args.interleaved;
     const float a = pairs_apart ? x[i] : x[2 * i];

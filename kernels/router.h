@@ -23,7 +23,7 @@ struct RouterArgs {
   std::int32_t* experts = nullptr;  // [T, K]
   float* weights = nullptr;         // [T, K]
   std::int64_t T = 0;
-  std::int64_t E = 0;  // at most 1024
+  std::int64_t E = 0;  // at most 8192
   std::int64_t K = 0;
   std::int64_t n_group = 1;
   std::int64_t topk_group = 1;

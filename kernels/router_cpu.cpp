@@ -6,7 +6,7 @@ namespace zeroth {
 namespace ZEROTH_ISA {
 namespace {
 
-constexpr int64_t kMaxExperts = 1024;
+constexpr int64_t kMaxExperts = 8192;
 constexpr float kLowest = -__builtin_inff();
 
 void score_row(const float* logits, float* scores, int64_t E, bool softmax) {

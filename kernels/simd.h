@@ -19,7 +19,7 @@
 #endif
 
 #ifndef ZEROTH_ISA
-#error "compile this file through zeroth_kernel_sources(), which sets ZEROTH_ISA"
+#error "compile this file through zeroth_kernel_isa(), which sets ZEROTH_ISA"
 #endif
 
 namespace zeroth {

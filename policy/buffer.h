@@ -24,7 +24,6 @@ class Buffer {
   }
   float* data() { return data_.get(); }
   const float* data() const { return data_.get(); }
-  std::int64_t bytes() const { return capacity_ * static_cast<std::int64_t>(sizeof(float)); }
 
  private:
   std::unique_ptr<float, FreeDeleter> data_;

@@ -114,13 +114,17 @@ void head_backward(const Context& context, const PackedPolicy& policy, const flo
                      .y = dnormed + begin * D,
                      .ldy = D});
       float* dw = gradients + policy.head().parts[0];
-      weight_gradient(context, {.x = buffers.normed.data(),
+      std::vector<std::int64_t> segments;  // from the block's first row on
+      for (std::int64_t i = s; i <= stop; ++i) {
+        segments.push_back(targets.segments[static_cast<std::size_t>(i)] - begin);
+      }
+      weight_gradient(context, {.x = buffers.normed.data() + begin * D,
                                 .ldx = D,
-                                .dy = dlogits - begin * head.V,
+                                .dy = dlogits,
                                 .ldy = head.V,
                                 .N = head.V,
                                 .K = D,
-                                .segments = targets.segments.data() + s,
+                                .segments = segments.data(),
                                 .num_segments = stop - s,
                                 .dw = &dw});
     }

@@ -203,36 +203,4 @@ void PackedPolicy::make_rope_tables() {
   }
 }
 
-namespace {
-
-std::int64_t linear_bytes(const Linear& linear) {
-  std::int64_t total = 0;
-  for (const PackedWeight* weight : {&linear.forward, &linear.backward}) {
-    if (weight->panels) total += static_cast<std::int64_t>(weight->bytes());
-  }
-  return total;
-}
-
-}  // namespace
-
-std::int64_t PackedPolicy::bytes() const {
-  std::int64_t total = linear_bytes(head_);
-  for (const LayerWeights& layer : layers_) {
-    for (const Linear* linear :
-         {&layer.mla.q, &layer.mla.q_b, &layer.mla.kv_a, &layer.mla.o, &layer.gqa.q, &layer.gqa.kv,
-          &layer.gqa.o, &layer.dense.gate_up, &layer.dense.down, &layer.moe.router,
-          &layer.moe.shared.gate_up, &layer.moe.shared.down}) {
-      total += linear_bytes(*linear);
-    }
-    for (const auto* linears : {&layer.mla.uk, &layer.mla.uv}) {
-      for (const Linear& linear : *linears) total += linear_bytes(linear);
-    }
-    for (const auto* packs : {&layer.moe.gate_up, &layer.moe.gate_up_backward, &layer.moe.down,
-                              &layer.moe.down_backward}) {
-      for (const PackedWeight& weight : *packs) total += static_cast<std::int64_t>(weight.bytes());
-    }
-  }
-  return total;
-}
-
 }  // namespace zeroth

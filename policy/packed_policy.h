@@ -94,7 +94,6 @@ class PackedPolicy {
   const float* rope_cos(std::size_t layer) const { return rope_[rope_of_layer_[layer]].cos.data(); }
   const float* rope_sin(std::size_t layer) const { return rope_[rope_of_layer_[layer]].sin.data(); }
   std::int64_t max_position() const { return max_position_; }
-  std::int64_t bytes() const;
 
  private:
   struct RopeTable {

@@ -31,7 +31,7 @@ void visit_fields(Visitor& v, PolicyOptions& c) {
   v("dtype", c.dtype, "type of products; sums and master weights stay float32",
     {"float32", "bfloat16"});
   v("num_threads", c.num_threads, "threads; 0 = every core; never changes a number");
-  v("isa", c.isa, "instruction set of the kernels; part of the numerics fingerprint",
+  v("isa", c.isa, "instruction set of the kernels; never changes a number",
     {"auto", "portable", "avx2", "avx512"});
 }
 
@@ -87,7 +87,7 @@ void visit_fields(Visitor& v, TrainingOptions& c) {
   v("adam_beta2", c.adam_beta2, "decay of AdamW's second moment");
   v("adam_epsilon", c.adam_epsilon, "added to the root of AdamW's second moment");
   v("micro_batch_tokens", c.micro_batch_tokens,
-    "tokens whose activations are kept at once; bounds memory, never changes a number");
+    "completion tokens whose activations are kept at once; bounds memory, never changes a number");
   v("logging_steps", c.logging_steps, "steps between lines of metrics.jsonl");
   v("save_steps", c.save_steps, "steps between checkpoints; 0 = only at the end");
   v("save_total_limit", c.save_total_limit, "checkpoints kept, the newest; 0 = all");

@@ -9,14 +9,14 @@
 namespace zeroth {
 namespace {
 
-void check_lengths(const GrpoConfig& config, const TrainedPolicy& policy,
+void check_lengths(const std::string& source, const GrpoConfig& config, const TrainedPolicy& policy,
                    const std::vector<Problem>& problems, const PromptTemplate& prompt_template) {
   for (const Problem& problem : problems) {
     const auto prompt = static_cast<std::int64_t>(
         policy.tokenizer().encode(prompt_template.render(problem.question)).size());
     if (prompt == 0 ||
         prompt + config.max_completion_length > policy.config().max_position_embeddings) {
-      throw InputError({.source = config.dataset_name,
+      throw InputError({.source = source,
                         .field = problem.id,
                         .expected = "a prompt of 1 to " +
                                     std::to_string(policy.config().max_position_embeddings -
@@ -55,8 +55,9 @@ std::vector<Metric> with_evaluation(std::vector<Metric> metrics, const Evaluatio
 RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs,
                      TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
-  check_lengths(config, policy, inputs.problems, inputs.prompt_template);
-  check_lengths(config, policy, inputs.eval_problems, inputs.prompt_template);
+  check_lengths(config.dataset_name, config, policy, inputs.problems, inputs.prompt_template);
+  check_lengths(config.eval_dataset_name, config, policy, inputs.eval_problems,
+                inputs.prompt_template);
   TrainingRun run(config, "grpo", config_fingerprint(config), policy, std::move(hooks));
   std::unique_ptr<Reference> reference;
   if (config.beta > 0.0) reference = std::make_unique<Reference>(policy, config);

@@ -21,8 +21,8 @@ double power(double base, std::int64_t exponent) {
   return result;
 }
 
-ModelConfig checked(ModelConfig config, const Tokenizer& tokenizer,
-                    const std::filesystem::path& directory) {
+void check(const ModelConfig& config, const Tokenizer& tokenizer,
+           const std::filesystem::path& directory) {
   if (tokenizer.vocab_size() > config.vocab_size) {
     throw InputError(
         {.source = (directory / "tokenizer.json").string(),
@@ -36,7 +36,6 @@ ModelConfig checked(ModelConfig config, const Tokenizer& tokenizer,
                       .expected = "the id that ends a completion",
                       .actual = "none"});
   }
-  return config;
 }
 
 }  // namespace
@@ -52,7 +51,7 @@ TrainedPolicy::TrainedPolicy(const Context& context, const std::filesystem::path
       gradients_(weights_.values().size(), 0.0F),
       exp_avg_(weights_.values().size(), 0.0F),
       exp_avg_sq_(weights_.values().size(), 0.0F) {
-  checked(config_, tokenizer_, directory);
+  check(config_, tokenizer_, directory);
 }
 
 void TrainedPolicy::clear_gradients() {
@@ -113,12 +112,6 @@ void TrainedPolicy::restore(Weights weights, std::vector<float> exp_avg,
   exp_avg_sq_ = std::move(exp_avg_sq);
   num_updates_ = num_updates;
   packed_.update();
-}
-
-void TrainedPolicy::reset_optimizer() {
-  std::fill(exp_avg_.begin(), exp_avg_.end(), 0.0F);
-  std::fill(exp_avg_sq_.begin(), exp_avg_sq_.end(), 0.0F);
-  num_updates_ = 0;
 }
 
 }  // namespace zeroth

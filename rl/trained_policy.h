@@ -57,9 +57,6 @@ class TrainedPolicy {
   void restore(Weights weights, std::vector<float> exp_avg, std::vector<float> exp_avg_sq,
                std::int64_t num_updates);
 
-  /// Moments at zero: a new phase of training begins.
-  void reset_optimizer();
-
  private:
   const Context& context_;
   std::filesystem::path directory_;

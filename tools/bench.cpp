@@ -1,5 +1,5 @@
-// zeroth bench quickstart: steps of the plain PyTorch program and of ours, turn by turn, on the
-// same checkpoint and prompts, with the same threads.
+// zeroth bench quickstart: steps of the plain PyTorch program and of ours, turn by turn, from the
+// same checkpoint on the same training problems (each draws its own), with the same threads.
 
 #include <unistd.h>
 
@@ -153,6 +153,10 @@ int run_bench(int argc, char** argv) {
                .positional = "what"});
   if (!options.help.empty()) {
     std::cout << options.help;
+    return kExitDone;
+  }
+  if (options.dry_run) {
+    std::cout << "would run " << config.steps << " steps of " << config.peer << " and of zeroth\n";
     return kExitDone;
   }
   const Compute compute(config);

@@ -63,6 +63,10 @@ int run_logits(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  if (options.dry_run) {
+    std::cout << "would compute the logits of " << config.text.size() << " bytes\n";
+    return kExitDone;
+  }
   const Compute compute(config);
   LoadedPolicy policy(config.model_name_or_path, config.dtype);
   const std::vector<std::int32_t> ids = policy.tokenizer.encode(config.text);

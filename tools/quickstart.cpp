@@ -7,9 +7,11 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <sstream>
 
 #include "rewards/registry.h"
 #include "rl/checkpoint.h"
+#include "rl/config_fingerprint.h"
 #include "rl/train_grpo.h"
 #include "rollout/local_engine.h"
 #include "system/error.h"
@@ -69,6 +71,7 @@ class Quickstart {
   int run() {
     std::cerr << "quickstart: sums of two three-digit numbers, seed " << config_.seed << ", "
               << compute_.description() << ", " << config_.dtype << "\n";
+    check_settings();
     make_base();
     if (stopped_) return stopped("the cold start begins anew");
     const Evaluation base = measure(
@@ -87,6 +90,32 @@ class Quickstart {
   int stopped(const char* what) const {
     std::cerr << "quickstart: interrupted; run the same command again and " << what << "\n";
     return kExitInterrupted;
+  }
+
+  // What is finished in output_dir is used again, so it has to be of the same settings.
+  void check_settings() const {
+    QuickstartConfig same = config_;
+    same.control = false;
+    FingerprintCollector collector;
+    visit_fields(collector, same);
+    const fs::path file = root_ / "settings.txt";
+    if (!fs::exists(file)) {
+      fs::create_directories(root_);
+      write_file_atomically(file, collector.text());
+      return;
+    }
+    std::istringstream before(read_file(file));
+    std::istringstream now(collector.text());
+    for (std::string expected, actual; std::getline(now, actual);) {
+      std::getline(before, expected);
+      if (expected == actual) continue;
+      throw InputError(
+          {.source = file.string(),
+           .field = "",
+           .expected =
+               expected + ", with which this directory was begun (another output_dir begins anew)",
+           .actual = actual});
+    }
   }
 
   void make_base() {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "rl/checkpoint.h"
 #include "system/file.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
@@ -18,8 +19,10 @@ TrainingCommand::TrainingCommand(const TrainingOptions& options, const std::stri
       stop_(options.max_seconds, monotonic_seconds) {}
 
 void TrainingCommand::save_config(const ResolvedOptions& resolved) const {
-  std::filesystem::create_directories(options_.output_dir);
   const bool resumed = !options_.resume_from_checkpoint.empty();
+  // The run will be refused: the record of the one that is there stays.
+  if (!resumed && latest_checkpoint(options_.output_dir).directory) return;
+  std::filesystem::create_directories(options_.output_dir);
   write_file_atomically(std::filesystem::path(options_.output_dir) /
                             (resumed ? "config-resumed.toml" : "config.toml"),
                         to_toml_with_provenance(resolved));
