@@ -120,17 +120,19 @@ std::string generation_config(const ModelConfig& config) {
   return write_json(json, JsonLayout::indented) + "\n";
 }
 
-void write_side_files(const CheckpointContents& contents, const fs::path& directory) {
-  write_file_atomically(directory / "config.json", contents.config.hf_json);
+void write_model(const fs::path& directory, const ModelConfig& config, const Weights& weights,
+                 const fs::path& tokenizer_directory) {
+  write_file_atomically(directory / "config.json", config.hf_json);
   for (const char* name : kSideFiles) {
-    const fs::path source = contents.tokenizer_directory / name;
+    const fs::path source = tokenizer_directory / name;
     const bool required = name == kSideFiles.front();
     if (!required && !fs::exists(source)) continue;
     write_file_atomically(directory / name, read_file(source));
   }
   if (!fs::exists(directory / "generation_config.json")) {
-    write_file_atomically(directory / "generation_config.json", generation_config(contents.config));
+    write_file_atomically(directory / "generation_config.json", generation_config(config));
   }
+  save_weights(weights, directory, /*bf16=*/false);
 }
 
 [[noreturn]] void throw_incomplete(const fs::path& directory, const std::string& expected,
@@ -164,14 +166,20 @@ fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& c
   const fs::path directory =
       output_dir / (std::string(kPrefix) + std::to_string(contents.state.step));
   PendingDirectory pending(directory);
-  write_side_files(contents, pending.path());
-  save_weights(contents.weights, pending.path(), /*bf16=*/false);
+  write_model(pending.path(), contents.config, contents.weights, contents.tokenizer_directory);
   write_optimizer_state(pending.path() / kOptimizerFile, contents.weights, contents.exp_avg,
                         contents.exp_avg_sq);
   write_file_atomically(pending.path() / "trainer_state.json", state);
   pending.commit();
   if (save_total_limit > 0) remove_oldest(output_dir, contents.state.step, save_total_limit);
   return directory;
+}
+
+void save_model(const fs::path& to, const ModelConfig& config, const Weights& weights,
+                const fs::path& tokenizer_directory) {
+  PendingDirectory pending(to);
+  write_model(pending.path(), config, weights, tokenizer_directory);
+  pending.commit();
 }
 
 LatestCheckpoint latest_checkpoint(const fs::path& output_dir) {

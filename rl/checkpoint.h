@@ -8,8 +8,7 @@
 //   SHA256SUMS              of all of them
 //
 // Goal: at any moment, also after kill -9 or on a full disk, the newest complete checkpoint is
-// whole and older ones are as they were. Non-goal: a checkpoint of half the weights' bytes (zeroth
-// export writes bf16).
+// whole and older ones are as they were. Non-goal: a checkpoint of half the weights' bytes.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +45,11 @@ struct CheckpointContents {
 std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir,
                                       const CheckpointContents& contents,
                                       std::int64_t save_total_limit);
+
+/// Writes the model's side alone as the directory `to`: what samples, evaluates and loads
+/// elsewhere, and does not resume. Errors as above.
+void save_model(const std::filesystem::path& to, const ModelConfig& config, const Weights& weights,
+                const std::filesystem::path& tokenizer_directory);
 
 struct LatestCheckpoint {
   std::optional<std::filesystem::path> directory;  // newest whole one; nullopt when there is none
