@@ -5,16 +5,17 @@
 #include <stdexcept>
 
 #include "rewards/format_reward.h"
+#include "rl/checkpoint.h"
 #include "rl/sft_trainer.h"
 #include "rl/training_options.h"
 #include "rollout/local_engine.h"
-#include "system/file.h"
 
 namespace zeroth {
 namespace {
 
 constexpr std::uint64_t kSkillStream = 11;  // of the traces of each phase
 constexpr std::uint64_t kHabitStream = 12;
+constexpr std::uint64_t kChoiceOffset = 2;  // streams 13 and 14: which problem a trace is of
 constexpr std::int64_t kMaxCompletionLength = 56;
 
 class ColdStart {
@@ -29,7 +30,8 @@ class ColdStart {
         train_(task.problems(Split::train)),
         policy_(context, from, parse_dtype(config.dtype)),
         trainer_(context, policy_, 1024, settings.router_bias_update_speed),
-        engine_(context, policy_.packed(), {}),
+        engine_(context, policy_.packed(),
+                {.on_progress = [this](const GenerationStatistics&) { hooks_.check_stop(); }}),
         right_(make_accuracy_in_format_reward({})) {
     for (const SumsProblem& sum : task.problems(Split::calibration))
       calibration_.push_back(sums_problem(sum));
@@ -37,7 +39,8 @@ class ColdStart {
 
   ColdStartResult run() {
     result_.careful = settings_.skill_careful;
-    if (!teach_method() || !teach_habits()) result_.stopped = true;
+    teach_method();
+    teach_habits();
     result_.trained_tokens = trainer_.num_tokens();
     return result_;
   }
@@ -54,16 +57,16 @@ class ColdStart {
            std::max(0.2, 1.0 - 0.8 * gone / static_cast<double>(settings_.decay_steps));
   }
 
-  bool teach_method() {
+  void teach_method() {
     std::int64_t decay_start = settings_.max_skill_steps;
     for (std::int64_t step = 0; step < settings_.max_skill_steps; ++step) {
       train(kSkillStream, step, falling(settings_.skill_learning_rate, step, decay_start));
       result_.skill_steps = step + 1;
-      if (stop_requested()) return false;
+      hooks_.check_stop();
       if ((step + 1) % (2 * settings_.evaluate_every) != 0) continue;
       const Evaluation evaluation = measure(4, false);
       report("method", step + 1, evaluation);
-      if (evaluation.pass_at_1.mean >= rule_.skill) return true;
+      if (evaluation.pass_at_1.mean >= rule_.skill) return;
       if (evaluation.pass_at_1.mean >= settings_.first_signs)
         decay_start = std::min(decay_start, step + 1);
     }
@@ -71,12 +74,12 @@ class ColdStart {
                              std::to_string(settings_.max_skill_steps) + " steps");
   }
 
-  bool teach_habits() {
+  void teach_habits() {
     result_.careful = settings_.habit_careful;
     for (std::int64_t step = 0; step < settings_.max_habit_steps; ++step) {
       train(kHabitStream, step, falling(settings_.habit_learning_rate, step, 0));
       result_.habit_steps = step + 1;
-      if (stop_requested()) return false;
+      hooks_.check_stop();
       if ((step + 1) % settings_.evaluate_every != 0) continue;
       const Evaluation evaluation = measure(16, true);
       report("habits", step + 1, evaluation);
@@ -84,7 +87,7 @@ class ColdStart {
       if (pass >= rule_.pass_at_1_low && pass <= rule_.pass_at_1_high &&
           evaluation.greedy <= rule_.greedy_high) {
         result_.calibration = evaluation;
-        return true;
+        return;
       }
       // Too seldom right: show more careful work; too often: less.
       const double correction = std::clamp(rule_.aim / std::max(pass, 0.01), 0.8, 1.25);
@@ -102,9 +105,9 @@ class ColdStart {
     std::vector<TrainingGroup> batch;
     for (std::int64_t i = 0; i < settings_.batch_size; ++i) {
       const auto index = static_cast<std::uint64_t>(step * settings_.batch_size + i);
-      const RandomKey key{
-          .seed = static_cast<std::uint64_t>(config_.seed), .stream = stream, .index = index};
-      RandomStream choice(key);
+      const auto seed = static_cast<std::uint64_t>(config_.seed);
+      const RandomKey key{.seed = seed, .stream = stream, .index = index};
+      RandomStream choice({.seed = seed, .stream = stream + kChoiceOffset, .index = index});
       const SumsProblem& sum = train_[choice.next_below(train_.size())];
       const Problem problem = sums_problem(sum);
       batch.push_back(make_example(policy_.tokenizer(), policy_.config().eos_token_ids[0],
@@ -123,7 +126,6 @@ class ColdStart {
   }
 
   void report(const char* phase, std::int64_t step, const Evaluation& evaluation) const {
-    if (!hooks_.note) return;
     char line[160];
     std::snprintf(
         line, sizeof line,
@@ -132,8 +134,6 @@ class ColdStart {
         result_.careful);
     hooks_.note(line);
   }
-
-  bool stop_requested() const { return hooks_.stop_requested && hooks_.stop_requested(); }
 
   const QuickstartConfig& config_;
   const ColdStartSettings& settings_;
@@ -156,14 +156,7 @@ ColdStartResult cold_start(const Context& context, const QuickstartConfig& confi
                            const std::filesystem::path& to, const ColdStartHooks& hooks) {
   ColdStart run(context, config, settings, rule, task, from, hooks);
   const ColdStartResult result = run.run();
-  if (result.stopped) return result;
-  PendingDirectory directory(to);
-  run.policy().tokenizer().save(directory.path());
-  for (const char* name : {"config.json", "generation_config.json"}) {
-    write_file_atomically(directory.path() / name, read_file(from / name));
-  }
-  save_weights(run.policy().weights(), directory.path(), /*bf16=*/false);
-  directory.commit();
+  save_model(to, run.policy().config(), run.policy().weights(), from);
   return result;
 }
 

@@ -18,7 +18,6 @@
 namespace zeroth {
 
 struct ColdStartResult {
-  bool stopped = false;  // on request, before the rule was met
   std::int64_t skill_steps = 0;
   std::int64_t habit_steps = 0;
   std::int64_t trained_tokens = 0;
@@ -28,7 +27,7 @@ struct ColdStartResult {
 
 struct ColdStartHooks {
   std::function<void(const std::string&)> note;
-  std::function<bool()> stop_requested;
+  std::function<void()> check_stop;  // called between steps and passes; throws to give it up
 };
 
 /// Trains the checkpoint in `from` and writes the base to `to`. std::runtime_error when the rule is

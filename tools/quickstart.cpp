@@ -72,24 +72,30 @@ class Quickstart {
     std::cerr << "quickstart: sums of two three-digit numbers, seed " << config_.seed << ", "
               << compute_.description() << ", " << config_.dtype << "\n";
     check_settings();
+    try {
+      run_phases();
+      return kExitDone;
+    } catch (const Interrupted&) {
+      std::cerr << "quickstart: interrupted; the same command again "
+                << (fs::exists(root_ / "base")
+                        ? "goes on from what is finished in " + root_.string()
+                        : "begins the cold start anew")
+                << "\n";
+      return kExitInterrupted;
+    }
+  }
+
+ private:
+  void run_phases() {
     make_base();
-    if (stopped_) return stopped("the cold start begins anew");
     const Evaluation base = measure(
         root_ / "base", std::max(kBaseEvalGenerations, config_.num_eval_generations), "base");
     const fs::path trained = reinforce();
-    if (stopped_) return stopped("GRPO goes on from its last checkpoint");
     const Evaluation grpo = measure(trained, config_.num_eval_generations, "grpo");
     std::optional<Evaluation> control;
     if (config_.control) control = run_control();
     print(base, grpo, control);
     write_summary(base, grpo, control, trained);
-    return kExitDone;
-  }
-
- private:
-  int stopped(const char* what) const {
-    std::cerr << "quickstart: interrupted; run the same command again and " << what << "\n";
-    return kExitInterrupted;
   }
 
   // What is finished in output_dir is used again, so it has to be of the same settings.
@@ -137,8 +143,7 @@ class Quickstart {
         cold_start(compute_.context(), config_, ColdStartSettings{}, ColdStartRule{}, task_,
                    root_ / "init", root_ / "base",
                    {.note = [](const std::string& text) { std::cerr << text << "\n"; },
-                    .stop_requested = [this] { return stop_.requested(); }});
-    stopped_ = result.stopped;
+                    .check_stop = [this] { stop_.check(); }});
     seconds_["cold_start"] = monotonic_seconds() - start;
     std::fprintf(stderr, "cold start: %lld + %lld steps, %lld tokens, %.1f s\n",
                  static_cast<long long>(result.skill_steps),
@@ -148,7 +153,8 @@ class Quickstart {
 
   Evaluation measure(const fs::path& checkpoint, std::int64_t samples, const char* name) {
     LoadedPolicy policy(checkpoint, config_.dtype);
-    LocalEngine engine(compute_.context(), policy.packed, {});
+    LocalEngine engine(compute_.context(), policy.packed,
+                       {.on_progress = [this](const GenerationStatistics&) { stop_.check(); }});
     const Evaluation evaluation =
         evaluate(engine, policy.tokenizer, prompt_template_, test_, *right_,
                  {.num_generations = samples,
@@ -227,7 +233,7 @@ class Quickstart {
          .stop_requested = [this] { return stop_.requested(); },
          .note = [](const std::string& text) { std::cerr << text << "\n"; }});
     progress.finish();
-    stopped_ = result.end == RunEnd::stopped;
+    if (result.end == RunEnd::stopped) throw Interrupted();
     seconds_["grpo"] = monotonic_seconds() - start;
     return result.checkpoint;
   }
@@ -235,9 +241,9 @@ class Quickstart {
   Evaluation run_control() {
     const double start = monotonic_seconds();
     if (!fs::exists(root_ / "control")) {
-      rejection_sampling(compute_.context(), grpo_config(), train_, prompt_template_, *right_,
-                         root_ / "control",
-                         [](const std::string& text) { std::cerr << text << "\n"; });
+      rejection_sampling(
+          compute_.context(), grpo_config(), train_, prompt_template_, *right_, root_ / "control",
+          [](const std::string& text) { std::cerr << text << "\n"; }, [this] { stop_.check(); });
     }
     seconds_["control"] = monotonic_seconds() - start;
     return measure(root_ / "control", config_.num_eval_generations, "control");
@@ -290,7 +296,6 @@ class Quickstart {
   std::map<std::string, double> seconds_;
   std::int64_t parameters_ = 0;
   std::int64_t active_parameters_ = 0;
-  bool stopped_ = false;
 };
 
 }  // namespace

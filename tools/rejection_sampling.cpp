@@ -3,10 +3,10 @@
 #include <cstdio>
 
 #include "datasets/order.h"
+#include "rl/checkpoint.h"
 #include "rl/sft_trainer.h"
 #include "rl/training_options.h"
 #include "rollout/local_engine.h"
-#include "system/file.h"
 
 namespace zeroth {
 namespace {
@@ -55,9 +55,12 @@ Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig
 void rejection_sampling(const Context& context, const GrpoConfig& config,
                         const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
                         const Reward& right, const std::filesystem::path& to,
-                        const std::function<void(const std::string&)>& note) {
+                        const std::function<void(const std::string&)>& note,
+                        const std::function<void()>& check_stop) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
-  LocalEngine engine(context, policy.packed(), {.max_num_seqs = config.max_num_seqs});
+  LocalEngine engine(context, policy.packed(),
+                     {.max_num_seqs = config.max_num_seqs,
+                      .on_progress = [&](const GenerationStatistics&) { check_stop(); }});
   SftTrainer trainer(context, policy, config.micro_batch_tokens, 0.0);
   const ProblemOrder order(problems.size(), static_cast<std::uint64_t>(config.seed));
   const ScheduleConfig schedule = schedule_of(config);
@@ -78,14 +81,7 @@ void rejection_sampling(const Context& context, const GrpoConfig& config,
       note(line);
     }
   }
-  PendingDirectory directory(to);
-  policy.tokenizer().save(directory.path());
-  const std::filesystem::path from = config.model_name_or_path;
-  for (const char* name : {"config.json", "generation_config.json"}) {
-    write_file_atomically(directory.path() / name, read_file(from / name));
-  }
-  save_weights(policy.weights(), directory.path(), /*bf16=*/false);
-  directory.commit();
+  save_model(to, policy.config(), policy.weights(), config.model_name_or_path);
 }
 
 }  // namespace zeroth

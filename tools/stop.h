@@ -1,10 +1,17 @@
 // A request to stop at the next resumable point: Ctrl-C, SIGTERM, or the end of max_seconds.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <string>
 
 namespace zeroth {
+
+/// Thrown by work that is given up on request and is done again, or goes on, another time.
+class Interrupted : public std::exception {
+ public:
+  const char* what() const noexcept override { return "interrupted"; }
+};
 
 enum class StopCause { none, signal, time };
 
@@ -23,6 +30,10 @@ class StopRequest {
 
   StopCause cause() const;
   bool requested() const { return cause() != StopCause::none; }
+  /// Interrupted when a stop is requested.
+  void check() const {
+    if (requested()) throw Interrupted();
+  }
   /// "interrupted by a signal" or "max_seconds (60) is over"; empty when nothing was requested.
   std::string reason() const;
 
