@@ -182,6 +182,12 @@ void save_model(const fs::path& to, const ModelConfig& config, const Weights& we
   pending.commit();
 }
 
+std::vector<std::int64_t> checkpoint_steps(const fs::path& output_dir) {
+  std::vector<std::int64_t> steps;
+  for (const Found& found : find_checkpoints(output_dir)) steps.push_back(found.step);
+  return steps;
+}
+
 LatestCheckpoint latest_checkpoint(const fs::path& output_dir) {
   LatestCheckpoint latest;
   for (const Found& found : find_checkpoints(output_dir)) {

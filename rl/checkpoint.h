@@ -41,7 +41,7 @@ struct CheckpointContents {
 ///
 /// InputError when a tokenizer file cannot be read; std::system_error, with the checkpoints that
 /// were there untouched, when the disk is full; std::invalid_argument when the moments do not have
-/// the size of the weights, the step is negative or extra_json is not an object.
+/// the size of the weights or the step is negative.
 std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir,
                                       const CheckpointContents& contents,
                                       std::int64_t save_total_limit);
@@ -50,6 +50,9 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir,
 /// elsewhere, and does not resume. Errors as above.
 void save_model(const std::filesystem::path& to, const ModelConfig& config, const Weights& weights,
                 const std::filesystem::path& tokenizer_directory);
+
+/// The N of every checkpoint-N in `output_dir`, newest first, whole or not.
+std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& output_dir);
 
 struct LatestCheckpoint {
   std::optional<std::filesystem::path> directory;  // newest whole one; nullopt when there is none

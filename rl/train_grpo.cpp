@@ -1,10 +1,12 @@
 #include "rl/train_grpo.h"
 
-#include "rl/config_fingerprint.h"
 #include "rl/grpo_trainer.h"
+#include "rl/run_settings.h"
 #include "rl/training_options.h"
+#include "rollout/journaled_engine.h"
 #include "rollout/local_engine.h"
 #include "system/error.h"
+#include "system/file.h"
 
 namespace zeroth {
 namespace {
@@ -39,15 +41,14 @@ struct Reference {
   PackedPolicy packed;
 };
 
-std::vector<Metric> with_evaluation(std::vector<Metric> metrics, const Evaluation& evaluation) {
-  metrics.push_back({"eval/pass_at_1", evaluation.pass_at_1.mean});
-  metrics.push_back({"eval/pass_at_1_low", evaluation.pass_at_1.low});
-  metrics.push_back({"eval/pass_at_1_high", evaluation.pass_at_1.high});
-  metrics.push_back({"eval/greedy", evaluation.greedy});
-  metrics.push_back({"eval/majority", evaluation.majority});
-  metrics.push_back({"eval/format_rate", evaluation.format_rate});
-  metrics.push_back({"eval/mean_length", evaluation.mean_length});
-  return metrics;
+std::vector<Metric> metrics_of(const Evaluation& evaluation) {
+  return {{"eval/pass_at_1", evaluation.pass_at_1.mean},
+          {"eval/pass_at_1_low", evaluation.pass_at_1.low},
+          {"eval/pass_at_1_high", evaluation.pass_at_1.high},
+          {"eval/greedy", evaluation.greedy},
+          {"eval/majority", evaluation.majority},
+          {"eval/format_rate", evaluation.format_rate},
+          {"eval/mean_length", evaluation.mean_length}};
 }
 
 }  // namespace
@@ -58,13 +59,20 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
   check_lengths(config.dataset_name, config, policy, inputs.problems, inputs.prompt_template);
   check_lengths(config.eval_dataset_name, config, policy, inputs.eval_problems,
                 inputs.prompt_template);
-  TrainingRun run(config, "grpo", config_fingerprint(config), policy, std::move(hooks));
+  RunSettings settings = run_settings(config);
+  settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
+  settings.emplace_back("data_sha256", data_sha256(inputs.problems, inputs.prompt_template));
+  TrainingRun run(config, "grpo", std::move(settings), policy, std::move(hooks));
   std::unique_ptr<Reference> reference;
   if (config.beta > 0.0) reference = std::make_unique<Reference>(policy, config);
   LocalEngine engine(
       context, policy.packed(),
       {.max_num_seqs = config.max_num_seqs, .page_size = config.page_size, .record_experts = true});
-  GrpoTrainer trainer(context, policy, reference ? &reference->packed : nullptr, engine,
+  RolloutJournal journal(std::filesystem::path(config.output_dir) / "journal",
+                         sha256_hex(settings_text(run.settings())),
+                         [&](const std::string& text) { run.note(text); });
+  JournaledEngine journaled(engine, journal);
+  GrpoTrainer trainer(context, policy, reference ? &reference->packed : nullptr, journaled,
                       inputs.problems, inputs.prompt_template, inputs.rewards, config);
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
@@ -78,23 +86,31 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
   };
   const bool evaluates = !inputs.eval_problems.empty();
   if (evaluates && run.first_step() == 1 && config.eval_steps > 0 && inputs.on_evaluation) {
-    if (!inputs.on_evaluation(0, evaluate_now())) return run.finish();
+    const Evaluation evaluation = evaluate_now();
+    run.before_first_step(metrics_of(evaluation));
+    if (!inputs.on_evaluation(0, evaluation)) return run.finish();
   }
   for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
     GrpoStep result =
         trainer.step(step, learning_rate_at(step - 1, schedule), config.log_completions);
     if (config.log_completions) write_completions(config.output_dir, step, result.completions);
     bool go_on = true;
+    std::vector<Metric> eval_metrics;
     const bool due =
         step == config.max_steps || (config.eval_steps > 0 && step % config.eval_steps == 0);
     if (evaluates && due) {
       const Evaluation evaluation = evaluate_now();
-      result.metrics = with_evaluation(std::move(result.metrics), evaluation);
+      eval_metrics = metrics_of(evaluation);
       if (inputs.on_evaluation) go_on = inputs.on_evaluation(step, evaluation);
     }
-    if (!run.after_step(step, trainer.num_tokens(), result.metrics) || !go_on) break;
+    if (!run.after_step(step, trainer.num_tokens(), std::move(result.metrics), eval_metrics))
+      go_on = false;
+    if (run.saved_step() == step) journal.remove_through(run.safe_step());
+    if (!go_on) break;
   }
-  return run.finish();
+  const RunResult result = run.finish();
+  if (result.end == RunEnd::finished) journal.remove_all();
+  return result;
 }
 
 }  // namespace zeroth

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "datasets/order.h"
-#include "rl/config_fingerprint.h"
+#include "rl/run_settings.h"
 #include "rl/sft_trainer.h"
 #include "rl/training_options.h"
 #include "system/error.h"
@@ -55,7 +55,10 @@ RunResult train_sft(const Context& context, const SftConfig& config,
                     const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
                     TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
-  TrainingRun run(config, "sft", config_fingerprint(config), policy, std::move(hooks));
+  RunSettings settings = run_settings(config);
+  settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
+  settings.emplace_back("data_sha256", data_sha256(problems, prompt_template));
+  TrainingRun run(config, "sft", std::move(settings), policy, std::move(hooks));
   const std::vector<TrainingGroup> examples =
       make_examples(policy, config, problems, prompt_template, run);
   const ProblemOrder order(examples.size(), static_cast<std::uint64_t>(config.seed));

@@ -10,15 +10,6 @@
 namespace zeroth {
 namespace {
 
-boost::json::value parse_extra(const std::string& text) {
-  boost::system::error_code error;
-  boost::json::value extra = boost::json::parse(text, error);
-  if (error || !extra.is_object()) {
-    throw std::invalid_argument("write_trainer_state: extra_json must be a JSON object");
-  }
-  return extra;
-}
-
 std::uint64_t get_uint64(const JsonReader& state, std::string_view key) {
   const JsonReader child = state.child(key);
   const boost::json::value& value = child.value();
@@ -45,22 +36,23 @@ std::string write_trainer_state(const TrainerState& state) {
   json["num_tokens"] = state.num_tokens;
   json["seed"] = state.seed;
   json["num_updates"] = state.num_updates;
-  json["config_sha256"] = state.config_sha256;
-  json["extra"] = parse_extra(state.extra_json);
+  boost::json::object& settings = json["settings"].emplace_object();
+  for (const auto& [key, value] : state.settings) settings[key] = value;
   return write_json(json, JsonLayout::indented) + "\n";
 }
 
 TrainerState read_trainer_state(const std::filesystem::path& directory) {
   const JsonReader json = JsonReader::read(directory / "trainer_state.json");
-  const JsonReader extra = json.child("extra");
-  if (!extra.value().is_object()) extra.fail("an object");
+  const JsonReader values = json.child("settings");
+  if (!values.value().is_object()) values.fail("an object of texts");
+  RunSettings settings;
+  for (const std::string& key : values.keys()) settings.emplace_back(key, values.get_string(key));
   return {.step = get_count(json, "step"),
           .num_tokens = get_count(json, "num_tokens"),
           .command = json.get_string("command"),
           .seed = get_uint64(json, "seed"),
           .num_updates = get_uint64(json, "num_updates"),
-          .config_sha256 = json.get_string("config_sha256"),
-          .extra_json = write_json(extra.value())};
+          .settings = std::move(settings)};
 }
 
 }  // namespace zeroth

@@ -6,12 +6,11 @@
 namespace zeroth {
 
 TrainingRun::TrainingRun(const TrainingOptions& options, const std::string& command,
-                         const std::string& config_sha256, TrainedPolicy& policy,
-                         TrainingHooks hooks)
+                         RunSettings settings, TrainedPolicy& policy, TrainingHooks hooks)
     : options_(options), policy_(policy), hooks_(std::move(hooks)) {
   state_.command = command;
   state_.seed = static_cast<std::uint64_t>(options.seed);
-  state_.config_sha256 = config_sha256;
+  state_.settings = std::move(settings);
   if (!options.resume_from_checkpoint.empty()) {
     resume();
   } else if (const LatestCheckpoint latest = latest_checkpoint(options.output_dir);
@@ -60,7 +59,8 @@ void TrainingRun::resume() {
   };
   differs("command", state_.command, loaded.state.command);
   differs("seed", std::to_string(state_.seed), std::to_string(loaded.state.seed));
-  differs("config_sha256", state_.config_sha256, loaded.state.config_sha256);
+  if (const auto difference = first_difference(state_.settings, loaded.state.settings))
+    differs(difference->key, difference->expected, difference->actual);
   state_ = loaded.state;
   saved_step_ = state_.step;
   saved_ = directory;
@@ -69,13 +69,23 @@ void TrainingRun::resume() {
   note("resumed " + directory.string() + " after step " + std::to_string(state_.step));
 }
 
+std::int64_t TrainingRun::safe_step() const {
+  const std::vector<std::int64_t> steps = checkpoint_steps(options_.output_dir);
+  const std::size_t newest = options_.save_total_limit == 1 ? 0 : 1;
+  return steps.size() > newest ? steps[newest] : 0;
+}
+
 bool TrainingRun::after_step(std::int64_t step, std::int64_t num_tokens,
-                             std::span<const Metric> metrics) {
+                             std::vector<Metric> metrics, const std::vector<Metric>& evaluation) {
   state_.step = step;
   state_.num_tokens = num_tokens;
   state_.num_updates = static_cast<std::uint64_t>(policy_.num_updates());
-  if (step % options_.logging_steps == 0 || step == options_.max_steps)
+  metrics.insert(metrics.end(), evaluation.begin(), evaluation.end());
+  if (step % options_.logging_steps == 0 || step == options_.max_steps) {
     metrics_->append(step, metrics);
+  } else if (!evaluation.empty()) {
+    metrics_->append(step, evaluation);
+  }
   if (hooks_.on_step) hooks_.on_step(step, metrics);
   if (options_.save_steps > 0 && step % options_.save_steps == 0) save();
   return !(hooks_.stop_requested && hooks_.stop_requested());

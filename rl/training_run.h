@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "rl/config.h"
 #include "rl/metrics.h"
@@ -34,18 +35,27 @@ struct RunResult {
 
 class TrainingRun {
  public:
-  /// Opens or resumes the run of `command` in options.output_dir. `config_sha256` identifies the
-  /// settings that change numbers; a checkpoint of other settings, command or seed is an
-  /// InputError. A new run refuses a directory that holds checkpoints already.
-  TrainingRun(const TrainingOptions& options, const std::string& command,
-              const std::string& config_sha256, TrainedPolicy& policy, TrainingHooks hooks);
+  /// Opens or resumes the run of `command` in options.output_dir. A checkpoint of another
+  /// command or of other settings is an InputError that names the first key that differs. A new run
+  /// refuses a directory that holds checkpoints already.
+  TrainingRun(const TrainingOptions& options, const std::string& command, RunSettings settings,
+              TrainedPolicy& policy, TrainingHooks hooks);
 
   std::int64_t first_step() const { return state_.step + 1; }
   std::int64_t num_tokens() const { return state_.num_tokens; }
-  const std::string& extra_json() const { return state_.extra_json; }
+  std::int64_t saved_step() const { return saved_step_; }  // -1: none yet
+  const RunSettings& settings() const { return state_.settings; }
+  /// The step whose state a crash may fall back to: that of the checkpoint before the newest, or of
+  /// the newest where save_total_limit keeps one; 0 while there is none.
+  std::int64_t safe_step() const;
 
-  /// Logs step `step`, saves when it is due, and says whether to go on.
-  bool after_step(std::int64_t step, std::int64_t num_tokens, std::span<const Metric> metrics);
+  /// Logs an evaluation before the first step.
+  void before_first_step(std::span<const Metric> evaluation) { metrics_->append(0, evaluation); }
+
+  /// Logs step `step`, saves when it is due, and says whether to go on. `evaluation` is logged also
+  /// where the step's own metrics are not.
+  bool after_step(std::int64_t step, std::int64_t num_tokens, std::vector<Metric> metrics,
+                  const std::vector<Metric>& evaluation = {});
 
   /// Saves the last step unless it is saved, and reports where the run stands.
   RunResult finish();

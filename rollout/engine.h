@@ -4,7 +4,9 @@
 // Non-goals: text and rewards; an engine knows token ids only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -47,12 +49,18 @@ struct Group {
   std::vector<std::uint16_t> prompt_experts = {};
 };
 
+/// Takes a group that answers requests[index].
+using GroupSink = std::function<void(std::size_t index, const Group& group)>;
+
 class Engine {
  public:
   virtual ~Engine() = default;
-  /// groups[i] answers requests[i]. std::invalid_argument for a request the policy cannot take.
+  /// groups[i] answers requests[i]. `on_group`, where set, gets every group once, as soon as it is
+  /// finished, in the order in which they finish; it may throw to give the call up.
+  /// std::invalid_argument for a request the policy cannot take.
   virtual std::vector<Group> generate(std::span<const GenerateRequest> requests,
-                                      const SamplingParams& sampling) = 0;
+                                      const SamplingParams& sampling,
+                                      const GroupSink& on_group = {}) = 0;
 };
 
 }  // namespace zeroth

@@ -63,7 +63,8 @@ std::int64_t LocalEngine::num_pages(std::span<const GenerateRequest> requests,
 }
 
 std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> requests,
-                                         const SamplingParams& sampling) {
+                                         const SamplingParams& sampling,
+                                         const GroupSink& on_group) {
   check_lengths(requests, sampling);
   Sampler sampler(sampling.temperature);
   const std::int64_t pages = num_pages(requests, sampling);
@@ -81,17 +82,18 @@ std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> reques
     logprobs_.resize(draws_.size());
     sampler.sample(context_, policy_, activations_.hidden.data(), draws_, tokens_, logprobs_);
     scheduler.accept(tokens_, logprobs_);
+    for (const std::size_t index : scheduler.just_finished()) {
+      Group& group = scheduler.group(index);
+      for (Completion& completion : group.completions) {
+        completion.policy_version = policy_.version();
+      }
+      if (on_group) on_group(index, group);
+    }
     statistics_ = scheduler.statistics();
     if (config_.on_progress) config_.on_progress(statistics_);
   }
   statistics_ = scheduler.statistics();
-  std::vector<Group> groups = scheduler.take_groups();
-  for (Group& group : groups) {
-    for (Completion& completion : group.completions) {
-      completion.policy_version = policy_.version();
-    }
-  }
-  return groups;
+  return scheduler.take_groups();
 }
 
 }  // namespace zeroth

@@ -37,7 +37,8 @@ class LocalEngine : public Engine {
   /// std::invalid_argument as Scheduler, and for a prompt that does not leave max_new_tokens below
   /// max_position_embeddings.
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
-                              const SamplingParams& sampling) override;
+                              const SamplingParams& sampling,
+                              const GroupSink& on_group = {}) override;
 
   /// Of the last call.
   const GenerationStatistics& statistics() const { return statistics_; }

@@ -242,10 +242,13 @@ void Scheduler::accept(std::span<const std::int32_t> tokens, std::span<const flo
   }
   statistics_.sampled_tokens += static_cast<std::int64_t>(drawn_.size());
   for (ActiveGroup& group : active_) retire(group);
+  just_finished_.clear();
   std::erase_if(active_, [&](const ActiveGroup& group) {
     const bool done = group.prefilled && group.waiting.empty() && group.running.empty();
-    if (done) reserved_pages_ -= prompt_pages(group.index);
-    return done;
+    if (!done) return false;
+    reserved_pages_ -= prompt_pages(group.index);
+    just_finished_.push_back(group.index);
+    return true;
   });
 }
 

@@ -66,6 +66,10 @@ class Scheduler {
   /// The tokens drawn, one a draw of the last next().
   void accept(std::span<const std::int32_t> tokens, std::span<const float> logprobs);
 
+  /// Requests whose last completion ended in the last accept().
+  std::span<const std::size_t> just_finished() const { return just_finished_; }
+  Group& group(std::size_t request) { return groups_[request]; }
+
   GenerationStatistics statistics() const;
 
   /// groups[i] answers requests[i].
@@ -103,6 +107,7 @@ class Scheduler {
   PageAllocator pages_;  // before all page lists
   std::vector<Group> groups_;
   std::vector<ActiveGroup> active_;
+  std::vector<std::size_t> just_finished_;
   std::size_t next_request_ = 0;
   std::int64_t completion_pages_;  // pages of a completion of the greatest length
   std::int64_t reserved_pages_ = 0;

@@ -101,15 +101,19 @@ class Sha256 {
   void update(std::string_view bytes) {
     check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
   }
-  std::string hex() {
+  std::string digest() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int size = 0;
     check(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1);
+    return {digest.begin(), digest.begin() + size};
+  }
+  std::string hex() {
     constexpr std::string_view kDigits = "0123456789abcdef";
     std::string text;
-    for (unsigned int i = 0; i < size; ++i) {
-      text += kDigits[digest[i] >> 4U];
-      text += kDigits[digest[i] & 15U];
+    for (const char character : digest()) {
+      const auto byte = static_cast<unsigned char>(character);
+      text += kDigits[byte >> 4U];
+      text += kDigits[byte & 15U];
     }
     return text;
   }
@@ -272,6 +276,12 @@ void verify_sha256sums(const fs::path& directory) {
   }
 }
 
+std::string sha256(std::string_view bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.digest();
+}
+
 std::string sha256_hex(std::string_view bytes) {
   Sha256 hash;
   hash.update(bytes);
@@ -318,8 +328,10 @@ void MappedFile::unmap() noexcept {
 }
 
 AppendFile::AppendFile(fs::path path) : path_(std::move(path)) {
+  const bool is_new = !fs::exists(path_);
   file_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
   if (!file_.is_open()) throw_system_error("open", path_);
+  if (is_new) sync_directory(path_.parent_path());
 }
 
 void AppendFile::append(std::string_view bytes) {

@@ -88,7 +88,8 @@ class PendingDirectory {
 /// first that is missing or differs, or the line that cannot be read.
 void verify_sha256sums(const std::filesystem::path& directory);
 
-/// SHA-256 (FIPS 180-4) as 64 lower-case hexadecimal digits.
+/// SHA-256 (FIPS 180-4): 32 bytes, and as 64 lower-case hexadecimal digits.
+std::string sha256(std::string_view bytes);
 std::string sha256_hex(std::span<const std::byte> bytes);
 std::string sha256_hex(std::string_view bytes);
 std::string sha256_hex_of_file(const std::filesystem::path& path);
@@ -116,7 +117,7 @@ class MappedFile {
 /// durable.
 class AppendFile {
  public:
-  /// Opens or creates `path`.
+  /// Opens or creates `path`; a new file's name is durable.
   explicit AppendFile(std::filesystem::path path);
 
   /// All of `bytes` or, when the system refuses (std::system_error), nothing of them.

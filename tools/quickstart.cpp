@@ -11,7 +11,7 @@
 
 #include "rewards/registry.h"
 #include "rl/checkpoint.h"
-#include "rl/config_fingerprint.h"
+#include "rl/run_settings.h"
 #include "rl/train_grpo.h"
 #include "rollout/local_engine.h"
 #include "system/error.h"
@@ -102,16 +102,15 @@ class Quickstart {
   void check_settings() const {
     QuickstartConfig same = config_;
     same.control = false;
-    FingerprintCollector collector;
-    visit_fields(collector, same);
+    const std::string text = settings_text(run_settings(same));
     const fs::path file = root_ / "settings.txt";
     if (!fs::exists(file)) {
       fs::create_directories(root_);
-      write_file_atomically(file, collector.text());
+      write_file_atomically(file, text);
       return;
     }
     std::istringstream before(read_file(file));
-    std::istringstream now(collector.text());
+    std::istringstream now(text);
     for (std::string expected, actual; std::getline(now, actual);) {
       std::getline(before, expected);
       if (expected == actual) continue;

@@ -104,7 +104,7 @@ TEST_CASE("bad input: resuming what is another run", "[end_to_end]") {
   refuses(directory, kGrpo.with({{"seed", "9"}, {"resume_from_checkpoint", "latest"}}),
           {"trainer_state.json", "seed", "9"});
   refuses(directory, kGrpo.with({{"temperature", "0.5"}, {"resume_from_checkpoint", "latest"}}),
-          {"config_sha256"});
+          {"trainer_state.json", "temperature", "0.5", "1.0"});
 }
 
 TEST_CASE("bad input: a full disk is an error with the path, and the run before it is whole",

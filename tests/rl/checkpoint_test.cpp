@@ -51,8 +51,7 @@ struct Run {
                                 .command = "grpo",
                                 .seed = 7,
                                 .num_updates = static_cast<std::uint64_t>(8 * step),
-                                .config_sha256 = "c0ffee",
-                                .extra_json = R"({"seconds":1.5})"};
+                                .settings = {{"temperature", "0.9"}}};
     return save_checkpoint(output_dir,
                            {.config = config,
                             .weights = weights,
@@ -105,8 +104,7 @@ TEST_CASE("checkpoint: what is saved is loaded, bit for bit", "[rl]") {
   CHECK(loaded.state.command == "grpo");
   CHECK(loaded.state.seed == 7);
   CHECK(loaded.state.num_updates == 320);
-  CHECK(loaded.state.config_sha256 == "c0ffee");
-  CHECK(loaded.state.extra_json == R"({"seconds":1.5})");
+  CHECK(loaded.state.settings == RunSettings{{"temperature", "0.9"}});
 }
 
 TEST_CASE("checkpoint: holds the files of a Hugging Face model", "[rl]") {

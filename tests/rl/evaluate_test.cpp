@@ -22,7 +22,8 @@ class ScriptedEngine : public Engine {
       : tokenizer_(tokenizer), scripts_(std::move(scripts)) {}
 
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
-                              const SamplingParams& sampling) override {
+                              const SamplingParams& sampling,
+                              const GroupSink& /*on_group*/ = {}) override {
     calls.push_back(sampling);
     std::vector<Group> groups;
     for (const GenerateRequest& request : requests) {

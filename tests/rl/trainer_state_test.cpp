@@ -20,8 +20,7 @@ TrainerState example() {
           .command = "grpo",
           .seed = std::numeric_limits<std::uint64_t>::max(),
           .num_updates = 320,
-          .config_sha256 = std::string(64, 'a'),
-          .extra_json = R"({"reference":"runs/base","bias":[0.5,-1.0]})"};
+          .settings = {{"temperature", "0.9"}, {"reward_funcs", "a,\"b\","}, {"beta", ""}}};
 }
 
 TrainerState read(const std::string& text) {
@@ -46,15 +45,12 @@ TEST_CASE("trainer state: written and read back", "[rl]") {
   CHECK(again.command == state.command);
   CHECK(again.seed == state.seed);
   CHECK(again.num_updates == state.num_updates);
-  CHECK(again.config_sha256 == state.config_sha256);
-  CHECK(again.extra_json == state.extra_json);
+  CHECK(again.settings == state.settings);
 }
 
 TEST_CASE("trainer state: what cannot be written is refused", "[rl]") {
   TrainerState state = example();
-  state.extra_json = "[1]";
-  CHECK_THROWS_AS(write_trainer_state(state), std::invalid_argument);
-  state.extra_json = "{";
+  state.num_tokens = -1;
   CHECK_THROWS_AS(write_trainer_state(state), std::invalid_argument);
   state = example();
   state.step = -1;
@@ -67,6 +63,10 @@ TEST_CASE("trainer state: a wrong key is named", "[rl]") {
   CHECK_THROWS_WITH(read(replaced(text, "\"seed\"", "\"sead\"")), Catch::Contains("seed"));
   CHECK_THROWS_WITH(read(replaced(text, "320", "\"320\"")), Catch::Contains("num_updates"));
   CHECK_THROWS_AS(read(replaced(text, "320", "3.5")), InputError);
+  CHECK_THROWS_WITH(read(replaced(text, "\"0.9\"", "0.9")),
+                    Catch::Contains("settings.temperature"));
+  CHECK_THROWS_WITH(read(replaced(text, "\"settings\"", "\"setting\"")),
+                    Catch::Contains("settings"));
   CHECK_THROWS_AS(read(""), InputError);
 }
 

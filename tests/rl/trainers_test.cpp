@@ -28,8 +28,9 @@ class TamperingEngine : public Engine {
   TamperingEngine(Engine& engine, std::function<void(std::vector<Group>&)> change)
       : engine_(engine), change_(std::move(change)) {}
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
-                              const SamplingParams& sampling) override {
-    std::vector<Group> groups = engine_.generate(requests, sampling);
+                              const SamplingParams& sampling,
+                              const GroupSink& on_group = {}) override {
+    std::vector<Group> groups = engine_.generate(requests, sampling, on_group);
     if (change_) change_(groups);
     return groups;
   }

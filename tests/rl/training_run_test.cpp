@@ -250,7 +250,7 @@ InputError::Parts refusal(const Run& run) {
 
 TEMPLATE_TEST_CASE("run: resuming under other settings is refused, the difference named", "[rl]",
                    SftConfig, GrpoConfig) {
-  const Runs runs(testing::kTinyQwen2);
+  Runs runs(testing::kTinyQwen2);
   TestType config = config_of(runs, "run", static_cast<TestType*>(nullptr));
   runs.run(config, stopping_after(2));
   config.resume_from_checkpoint = "latest";
@@ -262,11 +262,17 @@ TEMPLATE_TEST_CASE("run: resuming under other settings is refused, the differenc
   CHECK(parts.actual == "42");
   CHECK(parts.expected.find("43") == 0);
   other = config;
-  other.learning_rate *= 1.001;
-  CHECK(refusal([&] { runs.run(other); }).field == "config_sha256");
+  other.learning_rate = 0.02;
+  parts = refusal([&] { runs.run(other); });
+  CHECK(parts.field == "learning_rate");
+  CHECK(parts.expected == "0.02, as this run has it");
+  CHECK(parts.actual == "0.01");
   other = config;
   other.max_steps = 5;  // the schedule reaches over all steps
-  CHECK(refusal([&] { runs.run(other); }).field == "config_sha256");
+  CHECK(refusal([&] { runs.run(other); }).field == "max_steps");
+  std::swap(runs.problems[6], runs.problems[7]);
+  CHECK(refusal([&] { runs.run(config); }).field == "data_sha256");
+  std::swap(runs.problems[6], runs.problems[7]);
   CHECK(testing::file_bytes(runs.directory / "run" / "metrics.jsonl") == metrics);
   CHECK(runs.run(config).end == RunEnd::finished);  // and the run itself still goes on
 }
@@ -310,6 +316,67 @@ TEST_CASE("run: a damaged newest checkpoint is passed over, and the run ends the
   CHECK(notes[0].find("passed over") == 0);
   CHECK(notes[1].find("checkpoint-2 after step 2") != std::string::npos);
   CHECK(notes[2] == "metrics.jsonl: cut 1 lines after step 2");
+}
+
+TEST_CASE("run: what was sampled since the last checkpoint is not sampled again", "[rl]") {
+  for (const char* json : kModels) {
+    const Runs runs(json);
+    GrpoConfig config = runs.grpo("whole");
+    runs.run(config);
+    CHECK_FALSE(fs::exists(fs::path(config.output_dir) / "journal"));  // a finished run needs none
+    config.output_dir = (runs.directory / "killed").string();
+    CHECK_THROWS_AS(runs.run(config, killed_at(3)), Killed);
+    CHECK(fs::exists(fs::path(config.output_dir) / "journal" / "step-000001.groups"));
+    config.resume_from_checkpoint = "latest";
+    std::vector<std::string> notes;
+    TrainingHooks hooks;
+    hooks.note = [&](const std::string& text) { notes.push_back(text); };
+    runs.run(config, hooks);
+    check_same_end(runs.directory / "whole", config.output_dir);
+    REQUIRE(notes.size() == 3);  // resumed, cut, and the journal
+    CHECK(notes[2] == "step 3: 2 groups are in the journal and not sampled again");
+    CHECK_FALSE(fs::exists(fs::path(config.output_dir) / "journal"));
+  }
+}
+
+TEST_CASE("run: without its newest checkpoint it goes on from the journal", "[rl]") {
+  const Runs runs(testing::kTinyDeepseek);
+  GrpoConfig config = runs.grpo("whole");
+  config.save_steps = 1;
+  runs.run(config);
+  config.output_dir = (runs.directory / "damaged").string();
+  runs.run(config, stopping_after(3));
+  const fs::path journal = fs::path(config.output_dir) / "journal";
+  CHECK_FALSE(fs::exists(journal / "step-000002.groups"));  // two checkpoints hold it
+  CHECK(fs::exists(journal / "step-000003.groups"));
+  std::ofstream(fs::path(config.output_dir) / "checkpoint-3" / "model.safetensors") << "torn";
+  config.resume_from_checkpoint = "latest";
+  std::vector<std::string> notes;
+  TrainingHooks hooks;
+  hooks.note = [&](const std::string& text) { notes.push_back(text); };
+  runs.run(config, hooks);
+  check_same_end(runs.directory / "whole", config.output_dir);
+  REQUIRE(notes.size() == 4);
+  CHECK(notes[0].find("passed over") == 0);
+  CHECK(notes[3] == "step 3: 2 groups are in the journal and not sampled again");
+}
+
+TEST_CASE("run: evaluations are logged also where steps are not", "[rl]") {
+  Runs runs(testing::kTinyQwen2);
+  runs.on_evaluation = [](std::int64_t, const Evaluation&) { return true; };
+  GrpoConfig config = runs.grpo("run");
+  config.logging_steps = 3;
+  runs.run(config);
+  const fs::path run = runs.directory / "run";
+  CHECK(logged_steps(run) == std::vector<std::int64_t>{0, 2, 3, 4});
+  std::ifstream in(run / "metrics.jsonl");
+  std::vector<std::pair<bool, bool>> holds;  // an evaluation, a step
+  for (std::string line; std::getline(in, line);) {
+    const boost::json::object metrics = boost::json::parse(line).as_object();
+    holds.emplace_back(metrics.contains("eval/pass_at_1"), metrics.contains("loss"));
+  }
+  CHECK(holds == std::vector<std::pair<bool, bool>>{
+                     {true, false}, {true, false}, {false, true}, {true, true}});
 }
 
 TEST_CASE("run: resuming a finished run changes nothing", "[rl]") {

@@ -98,7 +98,7 @@ TEST_CASE("group_record: a count the bytes cannot hold is refused before memory 
   bytes.replace(4, 4, "\xff\xff\xff\xff");
   CHECK_THROWS_WITH(
       read(bytes),
-      "record: prompt_experts: expected 8589934590 bytes, got a record that ends after 78");
+      "record: prompt_experts: expected 8589934590 bytes, got a record that ends after 76");
   bytes = record_of(example());
   bytes[22] = 2;
   CHECK_THROWS_WITH(read(bytes), "record: stop_reason: expected 0 or 1, got 2");

@@ -1,5 +1,6 @@
-// The part of a configuration that a run's numbers depend on, as one hash: a checkpoint is resumed
-// only under the same.
+// What a run's numbers depend on, as keys and values: the configuration without what is a matter of
+// place, speed and logging, and hashes of the model and the data it names. A checkpoint is resumed,
+// and a journal read, only under the same.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +8,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "system/file.h"
+#include "datasets/problem.h"
+#include "policy/prompt_template.h"
+#include "policy/weights.h"
 #include "system/json.h"
 
 namespace zeroth {
 
-/// Collects "key=value" lines of every key that is not a matter of place, speed or logging.
-class FingerprintCollector {
+/// In the order in which the configuration states its keys.
+using RunSettings = std::vector<std::pair<std::string, std::string>>;
+
+/// Collects every key that is not a matter of place, speed or logging.
+class SettingsCollector {
  public:
   template <class Value>
   void operator()(std::string_view key, const Value& value, std::string_view /*help*/,
@@ -23,12 +30,18 @@ class FingerprintCollector {
     for (const std::string_view free : kFree) {
       if (key == free) return;
     }
-    text_ += std::string(key) + "=" + text_of(value) + "\n";
+    settings_.emplace_back(key, text_of(value));
   }
-  const std::string& text() const { return text_; }
+  RunSettings take() { return std::move(settings_); }
 
  private:
+  // Names of files are free: model_sha256 and data_sha256 say what was in them.
   static constexpr std::string_view kFree[] = {"output_dir",
+                                               "model_name_or_path",
+                                               "dataset_name",
+                                               "dataset_split",
+                                               "columns",
+                                               "prompt_template",
                                                "num_threads",
                                                "isa",
                                                "micro_batch_tokens",
@@ -59,14 +72,32 @@ class FingerprintCollector {
     return text;
   }
 
-  std::string text_;
+  RunSettings settings_;
 };
 
 template <class Config>
-std::string config_fingerprint(Config config) {
-  FingerprintCollector collector;
+RunSettings run_settings(Config config) {
+  SettingsCollector collector;
   visit_fields(collector, config);
-  return sha256_hex(collector.text());
+  return collector.take();
 }
+
+/// A line "key=value" each.
+std::string settings_text(const RunSettings& settings);
+
+/// Hash of what a data set makes of a run: prompts, answers, solutions and other columns, in order.
+std::string data_sha256(const std::vector<Problem>& problems,
+                        const PromptTemplate& prompt_template);
+
+/// Hash of a model: its config.json and its weights in fp32.
+std::string model_sha256(const ModelConfig& config, const Weights& weights);
+
+/// The first key that differs, with what `expected` and `actual` say of it ("nothing" where it is
+/// absent); nullopt when they agree.
+struct SettingsDifference {
+  std::string key, expected, actual;
+};
+std::optional<SettingsDifference> first_difference(const RunSettings& expected,
+                                                   const RunSettings& actual);
 
 }  // namespace zeroth
