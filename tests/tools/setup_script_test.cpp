@@ -27,7 +27,7 @@ class Machine {
   Machine() {
     program("id", "echo 0");
     program("dpkg-query", "echo installed");
-    program("apt-get", "echo apt-get \"$@\"");
+    program("apt-get", "echo apt-get \"$@\" >&2");
     program("apt-cache", "echo '  Candidate: 1.0'");
     program("cmake", "true");
     program("ctest", "echo '100% tests passed, 0 tests failed out of 5'");
