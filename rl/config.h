@@ -128,6 +128,9 @@ struct GrpoConfig : TrainingOptions {
   std::int64_t num_iterations = 1;
   std::string scale_rewards = "group";
   std::string loss_type = "grpo";
+  std::string importance_sampling_level = "token";
+  bool use_bias_correction_kl = true;
+  bool mask_truncated_completions = false;
   std::vector<std::string> reward_funcs;
   std::vector<double> reward_weights;
   double router_bias_update_speed = 0.0;
@@ -160,7 +163,15 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
     "normaliser: grpo = each sequence's mean, bnpo and dapo = all tokens, "
     "dr_grpo = max_completion_length",
     {"grpo", "bnpo", "dapo", "dr_grpo"});
-  v("reward_funcs", c.reward_funcs, "rewards by name");
+  v("importance_sampling_level", c.importance_sampling_level,
+    "what a ratio is of: each token, or a completion's tokens together (GSPO)",
+    {"token", "sequence"});
+  v("use_bias_correction_kl", c.use_bias_correction_kl,
+    "weigh the KL term by the ratio, so that its gradient is that of the KL divergence");
+  v("mask_truncated_completions", c.mask_truncated_completions,
+    "leave completions that reach max_completion_length out of the loss");
+  v("reward_funcs", c.reward_funcs,
+    "rewards by name; an evaluation counts as right what the first gives more than 0.5");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
   v("router_bias_update_speed", c.router_bias_update_speed,
     "step of the experts' selection bias towards equal load; 0 = frozen");

@@ -89,7 +89,11 @@ GrpoTrainer::GrpoTrainer(const Context& context, TrainedPolicy& policy,
       loss_config_{.loss_type = parse_loss_type(config.loss_type),
                    .epsilon = config.epsilon,
                    .epsilon_high = config.upper_epsilon(),
-                   .beta = config.beta} {
+                   .beta = config.beta,
+                   .importance_sampling_level = config.importance_sampling_level == "sequence"
+                                                    ? ImportanceSamplingLevel::sequence
+                                                    : ImportanceSamplingLevel::token,
+                   .bias_corrected_kl = config.use_bias_correction_kl} {
   if (reference_ != nullptr) {
     reference_learner_ =
         std::make_unique<Learner>(context, *reference_,
@@ -176,12 +180,26 @@ void GrpoTrainer::score(Rollout& rollout) const {
   rollout.reward_seconds = seconds_since(start);
 }
 
+// 0 for completions that the loss leaves out; empty when it takes all.
+std::vector<unsigned char> GrpoTrainer::kept_completions(const Rollout& rollout) const {
+  std::vector<unsigned char> kept;
+  if (!config_.mask_truncated_completions) return kept;
+  for (const StopReason reason : rollout.stop_reasons) kept.push_back(reason != StopReason::length);
+  return kept;
+}
+
 void GrpoTrainer::learn(Rollout& rollout, double learning_rate) {
   const auto start = Clock::now();
   std::vector<float> reference;
   if (reference_learner_) reference = reference_learner_->evaluate(rollout.groups).logprobs;
+  const std::vector<unsigned char> kept = kept_completions(rollout);
+  const std::span<const unsigned char> mask(kept);
+  std::int64_t tokens_kept = 0;
+  for (std::size_t i = 0; i < rollout.lengths.size(); ++i) {
+    if (kept.empty() || kept[i] != 0) tokens_kept += rollout.lengths[i];
+  }
   const LossNormalizer normalizer{.num_sequences = static_cast<std::int64_t>(rollout.texts.size()),
-                                  .num_tokens = static_cast<std::int64_t>(rollout.logprobs.size()),
+                                  .num_tokens = tokens_kept,
                                   .max_completion_length = config_.max_completion_length};
   std::vector<std::int64_t> begin(1, 0);
   for (const std::int64_t length : rollout.lengths) begin.push_back(begin.back() + length);
@@ -197,7 +215,7 @@ void GrpoTrainer::learn(Rollout& rollout, double learning_rate) {
          .offsets = chunk.offsets,
          .advantages =
              std::span(rollout.advantages.advantages).subspan(first, chunk.offsets.size() - 1),
-         .sequence_mask = {},
+         .sequence_mask = mask.empty() ? mask : mask.subspan(first, chunk.offsets.size() - 1),
          .normalizer = normalizer},
         loss_config_);
   };

@@ -50,6 +50,7 @@ class GrpoTrainer {
 
   Rollout roll_out(std::int64_t step);
   void score(Rollout& rollout) const;
+  std::vector<unsigned char> kept_completions(const Rollout& rollout) const;
   void learn(Rollout& rollout, double learning_rate);
   void compare_with_rollout(const Rollout& rollout, const BatchForward& forward,
                             std::vector<Metric>& metrics) const;

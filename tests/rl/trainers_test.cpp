@@ -84,6 +84,47 @@ struct GrpoRun {
   std::optional<GrpoTrainer> trainer;
 };
 
+TEST_CASE("grpo trainer: truncated completions are left out of the loss on request", "[rl]") {
+  for (const char* json : kModels) {
+    GrpoConfig config = tiny_grpo();
+    config.loss_type = "dapo";
+    config.max_completion_length = 12;
+    config.mask_truncated_completions = true;
+    GrpoRun run(json, config);
+    const GrpoStep step = run.step(1);
+    double weighted = 0.0;
+    double tokens = 0.0;
+    std::size_t kept = 0;
+    for (const CompletionRecord& record : step.completions) {
+      if (record.finish_reason == FinishReason::length) continue;
+      weighted += record.advantage * static_cast<double>(record.num_tokens);
+      tokens += static_cast<double>(record.num_tokens);
+      ++kept;
+    }
+    REQUIRE(kept > 0);
+    REQUIRE(kept < step.completions.size());
+    CHECK(metric(step.metrics, "loss") == Approx(-weighted / tokens).margin(1e-9));
+  }
+}
+
+TEST_CASE("grpo trainer: level of the ratio and correction of the KL reach the loss", "[rl]") {
+  const auto loss_of = [](const GrpoConfig& config) {
+    GrpoRun run(testing::kTinyDeepseek, config);
+    run.step(1);
+    return metric(run.step(2).metrics, "loss");
+  };
+  GrpoConfig config = tiny_grpo();
+  config.num_iterations = 2;  // off-policy in the second
+  const double token = loss_of(config);
+  config.importance_sampling_level = "sequence";
+  CHECK(loss_of(config) != token);
+  config.importance_sampling_level = "token";
+  config.beta = 0.1;
+  const double corrected = loss_of(config);
+  config.use_bias_correction_kl = false;
+  CHECK(loss_of(config) != corrected);
+}
+
 TEST_CASE("grpo trainer: a step's metrics and advantages by hand from its completions", "[rl]") {
   for (const char* json : kModels) {
     for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
