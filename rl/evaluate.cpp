@@ -15,10 +15,10 @@ namespace {
 
 constexpr std::uint32_t kEvaluationStream = 2;
 
-// Every completion of every problem as text, with its score.
+// Every completion of every problem as text, and whether it is right.
 struct Scored {
   std::vector<std::string> texts;
-  std::vector<double> right;
+  std::vector<double> right;  // 1 or 0
   std::int64_t tokens = 0;
 };
 
@@ -52,7 +52,7 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer,
       ++i;
     }
   }
-  out.right = right.score(items);
+  for (const double score : right.score(items)) out.right.push_back(score > 0.5 ? 1.0 : 0.0);
   return out;
 }
 
@@ -66,7 +66,7 @@ bool majority_is_right(std::span<const std::string> texts, std::span<const doubl
   if (!winner) return false;
   // The answer is right if any completion that gave it in the right form was.
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i] == answers[*winner] && right[i] > 0.5) return true;
+    if (answers[i] == answers[*winner] && right[i] == 1.0) return true;
   }
   return false;
 }

@@ -38,8 +38,8 @@ struct Evaluation {
   double seconds = 0.0;
 };
 
-/// `right` gives 1 to a right completion. Random numbers belong to a stream of their own, so that
-/// an evaluation during training changes nothing in it.
+/// Right is a completion to which `right` gives more than 0.5. Random numbers belong to a stream of
+/// their own, so that an evaluation during training changes nothing in it.
 Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
                     const PromptTemplate& prompt_template, std::span<const Problem> problems,
                     const Reward& right, const EvaluationOptions& options);
