@@ -30,22 +30,32 @@ std::int64_t ffn_floats(const FfnConfig& f, std::int64_t hidden) {
          2 * f.num_experts + hidden;
 }
 
+// The head's backward pass holds the logits of as many tokens as fit into about a million, and of
+// one completion at least.
+std::int64_t logits_bytes(const ModelConfig& model, std::int64_t longest_completion) {
+  return std::max(std::int64_t{1} << 20, longest_completion * model.vocab_size) * kFloat;
+}
+
 MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& options,
-                         std::int64_t prompt_tokens) {
+                         std::int64_t prompt_tokens, std::int64_t longest_completion) {
   const Weights weights(model);
   const auto bytes = static_cast<std::int64_t>(weights.values().size()) * kFloat;
   const std::int64_t packed = options.dtype == "bfloat16" ? bytes / 2 : bytes;
   // A backward pass needs about as much scratch for one layer as the layer keeps.
   const std::int64_t tokens = options.micro_batch_tokens + prompt_tokens;
   const std::int64_t activations = activation_bytes_per_token(model) * tokens;
+  const std::int64_t tied =
+      model.tie_word_embeddings ? model.vocab_size * model.hidden_size * kFloat : 0;
   return {
       {"weights, fp32", bytes},
-      {"gradients, fp32", bytes},
+      {"gradients, fp32", bytes + tied},
       {"AdamW moments, fp32", 2 * bytes},
       {"packed weights, forward and backward, " + options.dtype, 2 * packed},
       {"activations of " + std::to_string(tokens) + " tokens", activations},
       {"scratch of the backward pass",
-       activations / std::max<std::int64_t>(1, static_cast<std::int64_t>(model.layers.size()))}};
+       activations / std::max<std::int64_t>(1, static_cast<std::int64_t>(model.layers.size()))},
+      {"logits of one completion of " + std::to_string(longest_completion) + " tokens, or a block",
+       logits_bytes(model, longest_completion)}};
 }
 
 }  // namespace
@@ -60,15 +70,19 @@ std::int64_t activation_bytes_per_token(const ModelConfig& model) {
 }
 
 MemoryPlan plan_sft(const ModelConfig& model, const SftConfig& config) {
-  return plan_training(model, config, config.per_device_train_batch_size * config.max_length / 2);
+  return plan_training(model, config, config.per_device_train_batch_size * config.max_length / 2,
+                       config.max_length);
 }
 
 MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
                      std::int64_t prompt_tokens) {
-  MemoryPlan plan = plan_training(model, config, config.num_prompts_per_step * prompt_tokens);
-  const std::int64_t rows = config.max_num_seqs * config.max_completion_length +
-                            config.num_prompts_per_step * prompt_tokens;
-  plan.push_back({"cache of " + std::to_string(config.max_num_seqs) + " sequences",
+  MemoryPlan plan = plan_training(model, config, config.num_prompts_per_step * prompt_tokens,
+                                  config.max_completion_length);
+  const std::int64_t sequences =
+      std::min(config.max_num_seqs, config.num_prompts_per_step * config.num_generations);
+  const std::int64_t rows =
+      sequences * config.max_completion_length + config.num_prompts_per_step * prompt_tokens;
+  plan.push_back({"cache of " + std::to_string(sequences) + " sequences",
                   rows * cache_bytes_per_token(model)});
   if (config.beta > 0.0)
     plan.push_back({"reference policy, weights and packing", 2 * plan[0].bytes});
