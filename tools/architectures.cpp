@@ -12,7 +12,9 @@
 namespace zeroth {
 namespace {
 
-// DeepSeek-V3's form at a size that trains in minutes on two cores: 0.8 M parameters.
+// DeepSeek-V3's form at a size that trains in minutes on two cores: 0.8 M parameters. The initial
+// weights are larger than the usual 0.02, which is for widths in the thousands: with 0.02 a run may
+// wait thousands of steps before it attends to anything (docs/results/quickstart.md).
 constexpr std::string_view kTinyMlaMoe = R"({
   "architectures": ["DeepseekV3ForCausalLM"],
   "model_type": "deepseek_v3",
@@ -46,7 +48,7 @@ constexpr std::string_view kTinyMlaMoe = R"({
   "rope_theta": 10000.0,
   "rope_interleave": true,
   "max_position_embeddings": 512,
-  "initializer_range": 0.02,
+  "initializer_range": 0.06,
   "tie_word_embeddings": false,
   "torch_dtype": "float32"
 })";
@@ -66,7 +68,7 @@ constexpr std::string_view kTinyDense = R"({
   "rms_norm_eps": 1e-06,
   "rope_theta": 10000.0,
   "max_position_embeddings": 1024,
-  "initializer_range": 0.02,
+  "initializer_range": 0.06,
   "tie_word_embeddings": false,
   "torch_dtype": "float32"
 })";

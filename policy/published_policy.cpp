@@ -1,0 +1,67 @@
+#include "policy/published_policy.h"
+
+#include <algorithm>
+
+#include "policy/safetensors.h"
+#include "system/error.h"
+
+namespace zeroth {
+namespace {
+
+constexpr const char* kConfigKey = "config.json";
+constexpr const char* kDtypeKey = "dtype";
+
+std::filesystem::path file_in(const std::filesystem::path& directory) {
+  return directory / "model.safetensors";
+}
+
+const std::string& metadata(const SafetensorsFile& file, const char* key) {
+  const auto found = file.metadata().find(key);
+  if (found != file.metadata().end()) return found->second;
+  throw InputError({.source = file.source(),
+                    .field = std::string("__metadata__.") + key,
+                    .expected = "a text, as a learner publishes it",
+                    .actual = "nothing"});
+}
+
+}  // namespace
+
+void publish(const PackedPolicy& policy, const std::filesystem::path& directory) {
+  write_safetensors(file_in(directory), tensor_bytes(policy.weights()),
+                    {{kConfigKey, policy.config().hf_json},
+                     {kDtypeKey, std::string(dtype_name(policy.dtype()))}});
+}
+
+PublishedPolicy::Description PublishedPolicy::describe(const std::filesystem::path& directory) {
+  const SafetensorsFile file(file_in(directory));
+  const std::string& dtype = metadata(file, kDtypeKey);
+  for (const Dtype known : {Dtype::float32, Dtype::bfloat16}) {
+    if (dtype == dtype_name(known))
+      return {parse_model_config(metadata(file, kConfigKey), file.source() + ": config.json"), known};
+  }
+  throw InputError({.source = file.source(),
+                    .field = "__metadata__.dtype",
+                    .expected = "float32 or bfloat16",
+                    .actual = dtype});
+}
+
+PublishedPolicy::PublishedPolicy(const std::filesystem::path& directory)
+    : PublishedPolicy(directory, describe(directory)) {}
+
+PublishedPolicy::PublishedPolicy(const std::filesystem::path& directory, Description description)
+    : weights_(load_weights(directory, description.config)),
+      packed_(description.config, weights_, description.dtype, false) {}
+
+bool PublishedPolicy::update(const std::filesystem::path& directory) {
+  const Description description = describe(directory);
+  if (description.config.hf_json != packed_.config().hf_json ||
+      description.dtype != packed_.dtype()) {
+    return false;
+  }
+  const Weights weights = load_weights(directory, description.config);
+  std::copy(weights.values().begin(), weights.values().end(), weights_.values().begin());
+  packed_.update();
+  return true;
+}
+
+}  // namespace zeroth

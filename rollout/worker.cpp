@@ -1,0 +1,556 @@
+#include "rollout/worker.h"
+
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "system/error.h"
+#include "system/file.h"
+
+namespace zeroth {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kBadRequest = 400;
+constexpr int kUnauthorized = 401;
+constexpr int kForbidden = 403;
+constexpr int kNotFound = 404;
+constexpr int kMethodNotAllowed = 405;
+constexpr int kConflict = 409;
+constexpr int kLengthRequired = 411;
+constexpr int kTooLarge = 413;
+constexpr int kUnprocessable = 422;
+constexpr int kUnavailable = 503;
+constexpr int kNoSpace = 507;
+
+// Thrown through an engine whose answer nobody waits for.
+struct GivenUp : std::exception {};
+
+std::int64_t parse_int64(std::string_view text, const char* field) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value >= 0) return value;
+  throw HttpRefusal(kBadRequest,
+                    std::string(field) + ": expected a whole number of at least 0, got \"" +
+                        std::string(text.substr(0, 40)) + "\"",
+                    field);
+}
+
+const std::string& required_header(const HttpHead& head, const char* name) {
+  const std::string* value = head.headers.find(name);
+  if (value == nullptr || head.headers.count(name) != 1) {
+    throw HttpRefusal(kBadRequest, std::string(name) + ": expected one such header field", name);
+  }
+  return *value;
+}
+
+const std::string& required_sha256(const HttpHead& head) {
+  const std::string& value = required_header(head, kSha256Header);
+  if (value.size() != 64 || value.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    throw HttpRefusal(kBadRequest,
+                      std::string(kSha256Header) + ": expected 64 lower-case hexadecimal digits",
+                      kSha256Header);
+  }
+  return value;
+}
+
+WeightsLabel label_of(const HttpHead& head) {
+  return {.learner = required_header(head, kLearnerHeader),
+          .epoch = parse_int64(required_header(head, kEpochHeader), kEpochHeader),
+          .version = parse_int64(head.path.substr(kWeightsPath.size()), "version"),
+          .sha256 = required_sha256(head)};
+}
+
+bool same(const WeightsLabel& a, const WeightsLabel& b) {
+  return a.epoch == b.epoch && a.version == b.version && a.sha256 == b.sha256;
+}
+
+std::string text_of(const WeightsLabel& label) {
+  return "version " + std::to_string(label.version) + " of the learner started at " +
+         std::to_string(label.epoch);
+}
+
+// Weights on their way to disk. What was begun and not finished is removed.
+class Upload : public HttpBodySink {
+ public:
+  Upload(fs::path directory, std::function<void()> on_end)
+      : directory_(std::move(directory)), on_end_(std::move(on_end)) {
+    fs::remove_all(directory_);
+    fs::create_directories(directory_);
+    file_.emplace(directory_ / "model.safetensors");
+  }
+  ~Upload() override {
+    std::error_code ignored;  // the next start empties the staging directory
+    fs::remove_all(directory_, ignored);
+    on_end_();
+  }
+  Upload(const Upload&) = delete;
+  Upload& operator=(const Upload&) = delete;
+
+  void write(std::string_view bytes) override {
+    try {
+      file_->append(bytes);
+    } catch (const std::system_error& error) {
+      throw HttpRefusal(kNoSpace, error.what());
+    }
+  }
+  void abort() noexcept override {}
+  const fs::path& directory() const { return directory_; }
+
+ private:
+  fs::path directory_;
+  std::function<void()> on_end_;
+  std::optional<AppendFile> file_;
+};
+
+}  // namespace
+
+class RolloutWorker::Impl {
+ public:
+  Impl(WorkerBackend& backend, WorkerConfig config, std::function<void(const std::string&)> note)
+      : backend_(backend), config_(std::move(config)), note_(std::move(note)) {
+    fs::remove_all(config_.staging_directory);
+    fs::create_directories(config_.staging_directory);
+    thread_ = std::thread([this] { work(); });
+  }
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+    queue_.clear();
+    std::error_code ignored;
+    fs::remove_all(config_.staging_directory, ignored);
+  }
+
+  HttpDecision on_head(const HttpHead& head);
+  void on_request(HttpRequest request, HttpResponder responder);
+
+ private:
+  struct Job {
+    HttpResponder responder;
+    std::optional<RolloutsRequest> rollouts;  // either this
+    std::shared_ptr<Upload> upload;           // or these two
+    WeightsLabel label;
+    std::vector<Group> groups;  // of rollouts, as they finish
+    std::size_t missing = 0;
+    bool answered = false;
+  };
+  struct Counters {
+    std::int64_t completions = 0, tokens = 0, groups = 0, rollouts = 0, given_up = 0, refused = 0;
+    std::int64_t weights = 0, weights_bytes = 0;
+    double generate_seconds = 0.0, load_seconds = 0.0;
+  };
+
+  void authorize(const HttpHead& head, const char* scope) const;
+  HttpDecision accept_weights(const HttpHead& head);
+  void check_fence(const WeightsLabel& label) const;
+  void check_holds(const RolloutsRequest& request) const;
+  void enqueue(Job job, std::int64_t tokens);
+  std::string metrics() const;
+  WorkerHealth health() const;
+
+  void work();
+  std::vector<Job> take_batch();
+  void load(Job& job);
+  void sample(std::vector<Job>& batch);
+  void answer(Job& job, HttpResponse response);
+  void answer_groups(Job& job);
+  void refuse(Job& job, int status, const std::string& message);
+
+  WorkerBackend& backend_;
+  WorkerConfig config_;
+  std::function<void(const std::string&)> note_;
+
+  mutable std::mutex mutex_;  // all below
+  std::condition_variable wake_;
+  std::deque<Job> queue_;
+  std::int64_t queued_tokens_ = 0;
+  std::optional<WeightsLabel> weights_;
+  bool uploading_ = false;
+  std::int64_t uploads_ = 0;
+  Counters counters_;
+  std::atomic<bool> stopping_ = false;
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+void RolloutWorker::Impl::authorize(const HttpHead& head, const char* scope) const {
+  if (config_.open) return;
+  const auto token = head.bearer_token();
+  const std::set<std::string> scopes =
+      token ? config_.tokens.scopes_of(*token) : std::set<std::string>();
+  if (scopes.empty()) {
+    HttpResponse response = error_response(
+        kUnauthorized, token ? "the bearer token is not known here" : "expected a bearer token",
+        "Authorization");
+    response.headers.add("WWW-Authenticate", "Bearer");
+    throw HttpRefusal(std::move(response));
+  }
+  if (scopes.contains(scope)) return;
+  throw HttpRefusal(kForbidden, std::string("the token has no scope ") + scope, "Authorization");
+}
+
+HttpDecision RolloutWorker::Impl::on_head(const HttpHead& head) {
+  const auto require_method = [&](const char* method) {
+    if (head.method == method) return;
+    HttpResponse response =
+        error_response(kMethodNotAllowed, head.path + ": expected " + method + ", got " + head.method);
+    response.headers.add("Allow", method);
+    throw HttpRefusal(std::move(response));
+  };
+  if (head.path == kHealthPath) {
+    require_method("GET");
+    return HttpAcceptBody{.max_body_bytes = 0};
+  }
+  if (head.path == kMetricsPath) {
+    require_method("GET");
+    authorize(head, "metrics");
+    return HttpAcceptBody{.max_body_bytes = 0};
+  }
+  if (head.path == kRolloutsPath) {
+    require_method("POST");
+    authorize(head, "generate");
+    return HttpAcceptBody{.max_body_bytes = config_.max_request_bytes};
+  }
+  if (head.path.starts_with(kWeightsPath)) {
+    require_method("PUT");
+    authorize(head, "publish");
+    return accept_weights(head);
+  }
+  throw HttpRefusal(kNotFound, head.path + ": expected " + std::string(kRolloutsPath) + ", " +
+                                   std::string(kWeightsPath) + "{version}, " +
+                                   std::string(kHealthPath) + " or " + std::string(kMetricsPath));
+}
+
+HttpDecision RolloutWorker::Impl::accept_weights(const HttpHead& head) {
+  const WeightsLabel label = label_of(head);
+  if (!head.content_length)
+    throw HttpRefusal(kLengthRequired, "Content-Length: expected the file's size", "Content-Length");
+  if (*head.content_length > config_.max_weights_bytes) {
+    throw HttpRefusal(kTooLarge,
+                      "expected at most max_weights_bytes (" +
+                          std::to_string(config_.max_weights_bytes) + "), got " +
+                          std::to_string(*head.content_length),
+                      "Content-Length");
+  }
+  const std::lock_guard lock(mutex_);
+  check_fence(label);
+  if (uploading_) throw HttpRefusal(kUnavailable, "other weights are on their way");
+  uploading_ = true;
+  auto end = [this] {
+    const std::lock_guard guard(mutex_);
+    uploading_ = false;
+  };
+  try {
+    return HttpStreamBody{
+        .sink = std::make_shared<Upload>(
+            config_.staging_directory / ("upload-" + std::to_string(++uploads_)), std::move(end)),
+        .max_body_bytes = config_.max_weights_bytes};
+  } catch (const std::system_error& error) {
+    uploading_ = false;
+    throw HttpRefusal(kNoSpace, error.what());
+  }
+}
+
+// With mutex_ held: weights of an older learner, or older ones of the same, are refused.
+void RolloutWorker::Impl::check_fence(const WeightsLabel& label) const {
+  if (!weights_ || same(label, *weights_) || label.epoch > weights_->epoch) return;
+  if (label.epoch == weights_->epoch && label.version > weights_->version) return;
+  throw HttpRefusal(kConflict,
+                    text_of(label) + " does not come after what is here, " + text_of(*weights_),
+                    "version");
+}
+
+// With mutex_ held.
+void RolloutWorker::Impl::check_holds(const RolloutsRequest& request) const {
+  if (weights_ && weights_->sha256 == request.weights_sha256) return;
+  throw HttpRefusal(kConflict,
+                    "expected the hash of the weights that are here (" +
+                        (weights_ ? weights_->sha256 + ", " + text_of(*weights_) : "none yet") +
+                        "), got " + request.weights_sha256.substr(0, 64),
+                    "weights_sha256");
+}
+
+void RolloutWorker::Impl::on_request(HttpRequest request, HttpResponder responder) {
+  const HttpHead& head = request.head;
+  if (head.path == kHealthPath) return responder.answer(json_response(200, write_health(health())));
+  if (head.path == kMetricsPath) {
+    return responder.answer({.status = 200,
+                             .headers = {{"Content-Type", "text/plain; version=0.0.4"}},
+                             .body = metrics()});
+  }
+  if (request.sink) {
+    enqueue({.responder = std::move(responder),
+             .rollouts = {},
+             .upload = std::dynamic_pointer_cast<Upload>(request.sink),
+             .label = label_of(head),
+             .groups = {}},
+            0);
+    return;
+  }
+  const std::string& expected = required_sha256(head);
+  if (const std::string actual = sha256_hex(request.body); actual != expected) {
+    throw HttpRefusal(kUnprocessable, "expected a body of hash " + expected + ", got " + actual,
+                      kSha256Header);
+  }
+  RolloutsRequest rollouts = read_rollouts_request(request.body, "request");
+  const std::int64_t tokens = most_tokens(rollouts);
+  if (tokens > config_.max_tokens) {
+    throw HttpRefusal(kTooLarge,
+                      "expected at most " + std::to_string(config_.max_tokens) +
+                          " tokens (completions times max_new_tokens), got " +
+                          std::to_string(tokens),
+                      "requests");
+  }
+  const std::size_t count = rollouts.requests.size();
+  enqueue({.responder = std::move(responder),
+           .rollouts = std::move(rollouts),
+           .upload = nullptr,
+           .label = {},
+           .groups = std::vector<Group>(count),
+           .missing = count},
+          tokens);
+}
+
+// HttpRefusal leaves through on_request, which answers it.
+void RolloutWorker::Impl::enqueue(Job job, std::int64_t tokens) {
+  std::optional<HttpResponse> refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    try {
+      if (job.rollouts) check_holds(*job.rollouts);
+      if (queue_.size() >= config_.max_queue || queued_tokens_ + tokens > config_.max_tokens)
+        throw HttpRefusal(kUnavailable, "the queue is full (" + std::to_string(queue_.size()) + ")");
+      queue_.push_back(std::move(job));
+      queued_tokens_ += tokens;
+    } catch (const HttpRefusal& error) {
+      ++counters_.refused;
+      refusal = error.response();
+    }
+  }
+  if (refusal) return job.responder.answer(*std::move(refusal));
+  wake_.notify_one();
+}
+
+WorkerHealth RolloutWorker::Impl::health() const {
+  const std::lock_guard lock(mutex_);
+  return {.version = config_.version,
+          .isa = config_.isa,
+          .numerics = config_.numerics,
+          .weights = weights_,
+          .queued = static_cast<std::int64_t>(queue_.size())};
+}
+
+std::string RolloutWorker::Impl::metrics() const {
+  const std::lock_guard lock(mutex_);
+  std::string text;
+  const auto add = [&](const char* name, const char* type, const char* help, double value) {
+    char number[40];
+    std::snprintf(number, sizeof number, "%.17g", value);
+    text += std::string("# HELP zeroth_worker_") + name + " " + help + "\n# TYPE zeroth_worker_" +
+            name + " " + type + "\nzeroth_worker_" + name + " " + number + "\n";
+  };
+  const auto count = [&](const char* name, const char* help, std::int64_t value) {
+    add(name, "counter", help, static_cast<double>(value));
+  };
+  count("completions_total", "Completions answered.", counters_.completions);
+  count("tokens_total", "Tokens of the completions answered.", counters_.tokens);
+  count("groups_total", "Groups answered.", counters_.groups);
+  count("rollouts_total", "Requests for rollouts answered.", counters_.rollouts);
+  count("given_up_total", "Requests for rollouts whose peer went away.", counters_.given_up);
+  count("refused_total", "Requests refused after their body had come.", counters_.refused);
+  count("weights_total", "Policy versions taken over.", counters_.weights);
+  count("weights_bytes_total", "Bytes of the policy versions taken over.", counters_.weights_bytes);
+  add("generate_seconds_total", "counter", "Seconds spent sampling.", counters_.generate_seconds);
+  add("load_seconds_total", "counter", "Seconds spent taking over weights.", counters_.load_seconds);
+  add("queue_requests", "gauge", "Requests that wait.", static_cast<double>(queue_.size()));
+  add("policy_version", "gauge", "Version of the weights here; -1 without any.",
+      weights_ ? static_cast<double>(weights_->version) : -1.0);
+  return text;
+}
+
+void RolloutWorker::Impl::work() {
+  for (;;) {
+    std::vector<Job> batch = take_batch();
+    if (batch.empty()) return;
+    if (batch.front().upload) {
+      load(batch.front());
+    } else {
+      sample(batch);
+    }
+  }
+}
+
+// The first job and, when it samples, those behind it that sample alike, up to the next weights.
+std::vector<RolloutWorker::Impl::Job> RolloutWorker::Impl::take_batch() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+  std::vector<Job> batch;
+  if (stopping_) return batch;
+  const auto alike = [&](const Job& job) {
+    if (batch.empty()) return true;
+    if (!job.rollouts || !batch.front().rollouts) return false;
+    const SamplingParams& a = batch.front().rollouts->sampling;
+    const SamplingParams& b = job.rollouts->sampling;
+    return a.temperature == b.temperature && a.max_new_tokens == b.max_new_tokens &&
+           a.seed == b.seed && a.stream == b.stream;
+  };
+  while (!queue_.empty() && alike(queue_.front())) {
+    if (queue_.front().rollouts) queued_tokens_ -= most_tokens(*queue_.front().rollouts);
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return batch;
+}
+
+void RolloutWorker::Impl::load(Job& job) {
+  const auto start = Clock::now();
+  try {
+    const fs::path file = job.upload->directory() / "model.safetensors";
+    const std::string actual = sha256_hex_of_file(file);
+    if (actual != job.label.sha256) {
+      return refuse(job, kUnprocessable,
+                    "expected weights of hash " + job.label.sha256 + ", got " + actual);
+    }
+    bool is_here = false;
+    {
+      const std::lock_guard lock(mutex_);
+      check_fence(job.label);
+      is_here = weights_ && weights_->sha256 == job.label.sha256;
+    }
+    if (!is_here) backend_.load(job.upload->directory());
+    {
+      const std::lock_guard lock(mutex_);
+      weights_ = job.label;
+      ++counters_.weights;
+      counters_.weights_bytes += static_cast<std::int64_t>(fs::file_size(file));
+      counters_.load_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    answer(job, json_response(200, R"({"status":"ok"})"));
+  } catch (const HttpRefusal& refusal) {
+    answer(job, refusal.response());
+  } catch (const InputError& error) {
+    refuse(job, kUnprocessable, error.what());
+  } catch (const std::exception& error) {
+    refuse(job, 500, error.what());
+  }
+}
+
+void RolloutWorker::Impl::sample(std::vector<Job>& batch) {
+  std::vector<GenerateRequest> requests;
+  std::vector<std::pair<std::size_t, std::size_t>> place;  // job and index in it, of each request
+  for (std::size_t j = 0; j < batch.size(); ++j) {
+    try {
+      const std::lock_guard lock(mutex_);
+      check_holds(*batch[j].rollouts);  // weights may have been taken over since it was queued
+    } catch (const HttpRefusal& refusal) {
+      answer(batch[j], refusal.response());
+      continue;
+    }
+    for (std::size_t i = 0; i < batch[j].rollouts->requests.size(); ++i) {
+      requests.push_back(batch[j].rollouts->requests[i]);
+      place.emplace_back(j, i);
+    }
+  }
+  if (requests.empty()) return;
+  const auto start = Clock::now();
+  std::string failure;
+  int status = 500;
+  try {
+    backend_.generate(
+        requests, batch.front().rollouts->sampling,
+        [&](std::size_t index, const Group& group) {
+          Job& job = batch[place[index].first];
+          Group& mine = job.groups[place[index].second];
+          mine = group;
+          for (Completion& c : mine.completions) c.policy_version = job.rollouts->policy_version;
+          if (--job.missing == 0) answer_groups(job);
+        },
+        [&] {
+          if (stopping_) throw GivenUp();
+          for (const Job& job : batch) {
+            if (!job.answered && !job.responder.is_cancelled()) return;
+          }
+          throw GivenUp();
+        });
+  } catch (const GivenUp&) {
+    failure = "given up";
+    status = kUnavailable;
+  } catch (const std::invalid_argument& error) {  // what the policy cannot take
+    failure = error.what();
+    status = kUnprocessable;
+  } catch (const std::exception& error) {
+    failure = error.what();
+    note_(std::string("sampling failed: ") + failure);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.generate_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    for (const Job& job : batch) counters_.given_up += job.answered ? 0 : 1;
+  }
+  for (Job& job : batch) {
+    if (!job.answered) refuse(job, status, failure);
+  }
+}
+
+void RolloutWorker::Impl::answer_groups(Job& job) {
+  HttpResponse response;
+  response.body = write_groups(job.groups);
+  response.headers.add("Content-Type", "application/octet-stream");
+  response.headers.add(kSha256Header, sha256_hex(response.body));
+  {
+    const std::lock_guard lock(mutex_);
+    ++counters_.rollouts;
+    for (const Group& group : job.groups) {
+      ++counters_.groups;
+      counters_.completions += static_cast<std::int64_t>(group.completions.size());
+      for (const Completion& completion : group.completions)
+        counters_.tokens += static_cast<std::int64_t>(completion.tokens.size());
+    }
+  }
+  job.groups.clear();
+  answer(job, std::move(response));
+}
+
+void RolloutWorker::Impl::refuse(Job& job, int status, const std::string& message) {
+  if (job.upload) note_("weights refused: " + message);
+  answer(job, error_response(status, message));
+}
+
+void RolloutWorker::Impl::answer(Job& job, HttpResponse response) {
+  job.upload.reset();  // the file is gone, and the next may come, before the learner hears of it
+  job.answered = true;
+  job.responder.answer(std::move(response));
+}
+
+RolloutWorker::RolloutWorker(WorkerBackend& backend, WorkerConfig config,
+                             std::function<void(const std::string&)> note)
+    : impl_(std::make_unique<Impl>(backend, std::move(config), std::move(note))) {}
+
+RolloutWorker::~RolloutWorker() = default;
+
+HttpDecision RolloutWorker::on_head(const HttpHead& head) {
+  return impl_->on_head(head);
+}
+
+void RolloutWorker::on_request(HttpRequest request, HttpResponder responder) {
+  impl_->on_request(std::move(request), std::move(responder));
+}
+
+}  // namespace zeroth
