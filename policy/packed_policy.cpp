@@ -24,6 +24,10 @@ bool same_rope(const RopeConfig& a, const RopeConfig& b) {
 
 }  // namespace
 
+std::string_view dtype_name(Dtype dtype) {
+  return dtype == Dtype::bfloat16 ? "bfloat16" : "float32";
+}
+
 PackedPolicy::PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype,
                            bool for_training)
     : config_(config),

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/context.h"
@@ -16,6 +17,7 @@
 namespace zeroth {
 
 enum class Dtype { float32, bfloat16 };
+std::string_view dtype_name(Dtype dtype);
 
 /// A linear layer: y = x Wᵀ, with the packing of Wᵀ's transpose for dx = dy W when training.
 struct Linear {

@@ -37,7 +37,8 @@ PublishedPolicy::Description PublishedPolicy::describe(const std::filesystem::pa
   const std::string& dtype = metadata(file, kDtypeKey);
   for (const Dtype known : {Dtype::float32, Dtype::bfloat16}) {
     if (dtype == dtype_name(known))
-      return {parse_model_config(metadata(file, kConfigKey), file.source() + ": config.json"), known};
+      return {parse_model_config(metadata(file, kConfigKey), file.source() + ": config.json"),
+              known};
   }
   throw InputError({.source = file.source(),
                     .field = "__metadata__.dtype",

@@ -18,8 +18,8 @@ void publish(const PackedPolicy& policy, const std::filesystem::path& directory)
 /// The policy of a published file, ready to sample from.
 class PublishedPolicy {
  public:
-  /// Reads `directory`/model.safetensors. InputError naming file, tensor or key for what is missing,
-  /// of another shape or not finite.
+  /// Reads `directory`/model.safetensors. InputError naming file, tensor or key for what is
+  /// missing, of another shape or not finite.
   explicit PublishedPolicy(const std::filesystem::path& directory);
   PublishedPolicy(const PublishedPolicy&) = delete;
   PublishedPolicy& operator=(const PublishedPolicy&) = delete;

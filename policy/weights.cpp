@@ -190,24 +190,32 @@ Weights load_weights(const std::filesystem::path& directory, const ModelConfig& 
   return weights;
 }
 
+std::vector<TensorBytes> tensor_bytes(const Weights& weights) {
+  std::vector<TensorBytes> tensors;
+  for (const WeightTensor& tensor : weights.tensors()) {
+    tensors.push_back({.name = tensor.name,
+                       .type = TensorType::f32,
+                       .shape = tensor.shape,
+                       .bytes = std::as_bytes(weights[tensor.name])});
+  }
+  return tensors;
+}
+
 void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16) {
+  std::vector<TensorBytes> tensors = tensor_bytes(weights);
   std::vector<std::uint16_t> halves;  // the bf16 copy, laid out as the weights
   if (bf16) {
     halves.resize(weights.values().size());
     std::transform(weights.values().begin(), weights.values().end(), halves.begin(),
                    bf16_from_float);
-  }
-  std::vector<TensorBytes> tensors;
-  for (const WeightTensor& tensor : weights.tensors()) {
-    // The selection bias moves in steps that bf16 cannot hold; transformers keeps it in fp32 too.
-    const bool as_bf16 = bf16 && tensor.trainable;
-    const auto offset = static_cast<std::size_t>(tensor.offset);
-    const auto size = static_cast<std::size_t>(tensor.size);
-    tensors.push_back({.name = tensor.name,
-                       .type = as_bf16 ? TensorType::bf16 : TensorType::f32,
-                       .shape = tensor.shape,
-                       .bytes = as_bf16 ? std::as_bytes(std::span(halves).subspan(offset, size))
-                                        : std::as_bytes(weights.values().subspan(offset, size))});
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      const WeightTensor& tensor = weights.tensors()[i];
+      // The selection bias moves in steps that bf16 cannot hold; transformers keeps it in fp32 too.
+      if (!tensor.trainable) continue;
+      tensors[i].type = TensorType::bf16;
+      tensors[i].bytes = std::as_bytes(std::span(halves).subspan(
+          static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(tensor.size)));
+    }
   }
   write_safetensors(directory / "model.safetensors", std::move(tensors));
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "policy/model_config.h"
+#include "policy/safetensors.h"
 
 namespace zeroth {
 
@@ -58,6 +59,9 @@ void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64
 /// model_tensors(config) must be there with its shape (fp32, bf16 or fp16), else InputError naming
 /// file, tensor, expected and actual shape.
 Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config);
+
+/// Every tensor as it lies in `weights`, which must outlive the result.
+std::vector<TensorBytes> tensor_bytes(const Weights& weights);
 
 /// Writes `directory`/model.safetensors in fp32 or, with bf16, rounded to nearest even.
 void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16);

@@ -1,0 +1,105 @@
+#include "policy/published_policy.h"
+
+#include <catch2/catch.hpp>
+
+#include "policy/safetensors.h"
+#include "system/error.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/tiny_configs.h"
+
+namespace zeroth {
+namespace {
+
+struct Learner {
+  explicit Learner(const char* json, Dtype dtype, std::uint64_t seed = 7)
+      : config(parse_model_config(json, "tiny")), weights(config) {
+    initialize_weights(weights, config, seed);
+    packed = std::make_unique<PackedPolicy>(config, weights, dtype, true);
+  }
+  ModelConfig config;
+  Weights weights;
+  std::unique_ptr<PackedPolicy> packed;
+};
+
+bool same_weights(const PackedPolicy& a, const PackedPolicy& b) {
+  const auto x = a.weights().values(), y = b.weights().values();
+  return std::equal(x.begin(), x.end(), y.begin(), y.end());
+}
+
+}  // namespace
+
+TEST_CASE("published policy: what is read is what was published", "[policy]") {
+  for (const char* json : {testing::kTinyDeepseek, testing::kTinyQwen2}) {
+    for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
+      const testing::TemporaryDirectory directory;
+      const Learner learner(json, dtype);
+      publish(*learner.packed, directory.path());
+      const PublishedPolicy read(directory.path());
+      CHECK(read.packed().dtype() == dtype);
+      CHECK(read.packed().config().hf_json == learner.config.hf_json);
+      CHECK(read.packed().config().eos_token_ids == learner.config.eos_token_ids);
+      CHECK(same_weights(read.packed(), *learner.packed));
+    }
+  }
+}
+
+TEST_CASE("published policy: another version is taken over, another model is not", "[policy]") {
+  const testing::TemporaryDirectory first, second, other, type;
+  const Learner learner(testing::kTinyDeepseek, Dtype::float32, 7);
+  const Learner later(testing::kTinyDeepseek, Dtype::float32, 8);
+  publish(*learner.packed, first.path());
+  publish(*later.packed, second.path());
+  publish(*Learner(testing::kTinyQwen2, Dtype::float32).packed, other.path());
+  publish(*Learner(testing::kTinyDeepseek, Dtype::bfloat16).packed, type.path());
+  PublishedPolicy policy(first.path());
+  const std::int64_t version = policy.packed().version();
+  CHECK_FALSE(policy.update(other.path()));
+  CHECK_FALSE(policy.update(type.path()));
+  CHECK(policy.packed().version() == version);
+  CHECK(same_weights(policy.packed(), *learner.packed));
+  CHECK(policy.update(second.path()));
+  CHECK(policy.packed().version() == version + 1);
+  CHECK(same_weights(policy.packed(), *later.packed));
+}
+
+TEST_CASE("published policy: what is missing or wrong is named and changes nothing", "[policy]") {
+  const testing::TemporaryDirectory good, bad;
+  const Learner learner(testing::kTinyDeepseek, Dtype::float32);
+  publish(*learner.packed, good.path());
+  PublishedPolicy policy(good.path());
+  const auto refused = [&](std::vector<TensorBytes> tensors,
+                           std::map<std::string, std::string> metadata) {
+    write_safetensors(bad.path() / "model.safetensors", std::move(tensors), metadata);
+    std::string field;
+    try {
+      policy.update(bad.path());
+    } catch (const InputError& error) {
+      field = error.parts().field;
+    }
+    CHECK_THROWS_AS(PublishedPolicy(bad.path()), InputError);
+    CHECK(same_weights(policy.packed(), *learner.packed));
+    return field;
+  };
+  const std::map<std::string, std::string> metadata{{"config.json", learner.config.hf_json},
+                                                    {"dtype", "float32"}};
+  const std::vector<TensorBytes> tensors = tensor_bytes(learner.weights);
+  CHECK(refused(tensors, {{"dtype", "float32"}}) == "__metadata__.config.json");
+  CHECK(refused(tensors, {{"config.json", learner.config.hf_json}}) == "__metadata__.dtype");
+  CHECK(refused(tensors, {{"config.json", learner.config.hf_json}, {"dtype", "fp8"}}) ==
+        "__metadata__.dtype");
+  CHECK(refused(tensors, {{"config.json", "{"}, {"dtype", "float32"}}) != "dtype");
+  std::vector<TensorBytes> short_of_one(tensors.begin(), tensors.end() - 1);
+  CHECK(refused(short_of_one, metadata) == tensors.back().name);
+  std::vector<TensorBytes> turned = tensors;
+  for (TensorBytes& tensor : turned) {
+    if (tensor.name.ends_with("lm_head.weight")) std::swap(tensor.shape[0], tensor.shape[1]);
+  }
+  CHECK(refused(turned, metadata) == "lm_head.weight");
+  std::vector<float> not_finite(static_cast<std::size_t>(num_elements(tensors[0])), 1.0F);
+  not_finite[3] = std::numeric_limits<float>::infinity();
+  std::vector<TensorBytes> infinite = tensors;
+  infinite[0].bytes = std::as_bytes(std::span(not_finite));
+  CHECK(refused(infinite, metadata) == tensors[0].name + "[3]");
+}
+
+}  // namespace zeroth
