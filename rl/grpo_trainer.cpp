@@ -265,7 +265,7 @@ void GrpoTrainer::compare_with_rollout(const Rollout& rollout, const BatchForwar
   }
   for (std::size_t i = 0; i < forward.experts.size(); ++i)
     disagreements += forward.experts[i] != rollout.experts[i];
-  if (different > 0 || disagreements > 0) {
+  if ((different > 0 || disagreements > 0) && !config_.allow_mixed_numerics) {
     throw std::runtime_error(
         "on-policy step: " + std::to_string(different) + " of " +
         std::to_string(rollout.logprobs.size()) +

@@ -21,6 +21,9 @@ namespace zeroth {
 /// In the order in which the configuration states its keys.
 using RunSettings = std::vector<std::pair<std::string, std::string>>;
 
+/// The setting that holds training_numerics().
+inline constexpr std::string_view kNumericsKey = "numerics";
+
 /// Collects every key that is not a matter of place, speed or logging.
 class SettingsCollector {
  public:
@@ -51,8 +54,14 @@ class SettingsCollector {
                                                "max_seconds",
                                                "log_completions",
                                                "resume_from_checkpoint",
+                                               "allow_mixed_numerics",
                                                "max_num_seqs",
                                                "page_size",
+                                               "workers",
+                                               "worker_token_file",
+                                               "worker_ca_file",
+                                               "worker_lost_seconds",
+                                               "no_worker_seconds",
                                                "eval_steps",
                                                "eval_dataset_name",
                                                "num_eval_problems",

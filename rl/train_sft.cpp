@@ -5,6 +5,7 @@
 #include "datasets/order.h"
 #include "rl/run_settings.h"
 #include "rl/sft_trainer.h"
+#include "rl/training_numerics.h"
 #include "rl/training_options.h"
 #include "system/error.h"
 
@@ -58,6 +59,7 @@ RunResult train_sft(const Context& context, const SftConfig& config,
   RunSettings settings = run_settings(config);
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
   settings.emplace_back("data_sha256", data_sha256(problems, prompt_template));
+  settings.emplace_back(kNumericsKey, training_numerics(context, parse_dtype(config.dtype)));
   TrainingRun run(config, "sft", std::move(settings), policy, std::move(hooks));
   const std::vector<TrainingGroup> examples =
       make_examples(policy, config, problems, prompt_template, run);

@@ -1,5 +1,7 @@
 #include "rl/training_run.h"
 
+#include <algorithm>
+
 #include "rl/checkpoint.h"
 #include "system/error.h"
 
@@ -59,6 +61,7 @@ void TrainingRun::resume() {
   };
   differs("command", state_.command, loaded.state.command);
   differs("seed", std::to_string(state_.seed), std::to_string(loaded.state.seed));
+  if (options_.allow_mixed_numerics) accept_numerics(loaded.state.settings);
   if (const auto difference = first_difference(state_.settings, loaded.state.settings))
     differs(difference->key, difference->expected, difference->actual);
   state_ = loaded.state;
@@ -67,6 +70,18 @@ void TrainingRun::resume() {
   policy_.restore(std::move(loaded.weights), std::move(loaded.exp_avg),
                   std::move(loaded.exp_avg_sq), static_cast<std::int64_t>(state_.num_updates));
   note("resumed " + directory.string() + " after step " + std::to_string(state_.step));
+}
+
+// Makes the checkpoint's fingerprint this machine's, and says so.
+void TrainingRun::accept_numerics(RunSettings& of_checkpoint) const {
+  const auto is_numerics = [](const auto& setting) { return setting.first == kNumericsKey; };
+  const auto ours = std::find_if(state_.settings.begin(), state_.settings.end(), is_numerics);
+  const auto theirs = std::find_if(of_checkpoint.begin(), of_checkpoint.end(), is_numerics);
+  if (ours == state_.settings.end() || theirs == of_checkpoint.end()) return;
+  if (ours->second == theirs->second) return;
+  note("numerics: goes on with " + ours->second + " from a checkpoint of " + theirs->second +
+       "; this run is no longer a function of (config, data, seed)");
+  theirs->second = ours->second;
 }
 
 std::int64_t TrainingRun::safe_step() const {
@@ -88,7 +103,7 @@ bool TrainingRun::after_step(std::int64_t step, std::int64_t num_tokens,
   }
   if (hooks_.on_step) hooks_.on_step(step, metrics);
   if (options_.save_steps > 0 && step % options_.save_steps == 0) save();
-  return !(hooks_.stop_requested && hooks_.stop_requested());
+  return !stop_requested();
 }
 
 void TrainingRun::save() {

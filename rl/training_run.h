@@ -61,9 +61,11 @@ class TrainingRun {
   RunResult finish();
 
   void note(const std::string& text) const;
+  bool stop_requested() const { return hooks_.stop_requested && hooks_.stop_requested(); }
 
  private:
   void resume();
+  void accept_numerics(RunSettings& of_checkpoint) const;
   void save();
 
   const TrainingOptions& options_;

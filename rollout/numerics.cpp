@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* kLatentModel = R"({
   "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",
-  "vocab_size": 61, "hidden_size": 44, "intermediate_size": 52, "moe_intermediate_size": 20,
+  "vocab_size": 61, "hidden_size": 56, "intermediate_size": 52, "moe_intermediate_size": 20,
   "num_hidden_layers": 2, "first_k_dense_replace": 1, "num_attention_heads": 3, "num_key_value_heads": 3,
   "q_lora_rank": 23, "kv_lora_rank": 19, "qk_nope_head_dim": 10, "qk_rope_head_dim": 6, "v_head_dim": 9,
   "n_routed_experts": 8, "n_shared_experts": 1, "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2,
@@ -23,7 +23,7 @@ constexpr const char* kLatentModel = R"({
 
 constexpr const char* kGroupedQueryModel = R"({
   "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2",
-  "vocab_size": 61, "hidden_size": 44, "intermediate_size": 52, "num_hidden_layers": 1,
+  "vocab_size": 61, "hidden_size": 56, "intermediate_size": 52, "num_hidden_layers": 1,
   "num_attention_heads": 4, "num_key_value_heads": 2, "hidden_act": "silu", "max_position_embeddings": 128,
   "rms_norm_eps": 1e-06, "tie_word_embeddings": true, "rope_theta": 10000.0, "initializer_range": 0.3,
   "use_sliding_window": false, "bos_token_id": 1, "eos_token_id": 2

@@ -6,6 +6,8 @@
 
 #include "datasets/problem_source.h"
 #include "policy/model_config.h"
+#include "rl/training_numerics.h"
+#include "rl/training_options.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/memory_plan.h"
@@ -39,8 +41,9 @@ int run_sft(int argc, char** argv) {
   const Compute compute(config);
   TrainingCommand command(config, "sft", "loss");
   command.save_config(options);
-  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
-            << problems.size() << " problems\n";
+  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description()
+            << ", numerics " << training_numerics(compute.context(), parse_dtype(config.dtype))
+            << "; " << problems.size() << " problems\n";
   return command.report(
       train_sft(compute.context(), config, problems, prompt_template, command.hooks()));
 }

@@ -58,19 +58,21 @@ std::set<std::string> free_keys() {
   return keys;
 }
 
-const std::set<std::string> kFreeInEveryRun = {"model_name_or_path", "dataset_name",
-                                               "dataset_split",      "columns",
-                                               "prompt_template",    "output_dir",
-                                               "num_threads",        "isa",
-                                               "micro_batch_tokens", "logging_steps",
-                                               "save_steps",         "save_total_limit",
-                                               "max_seconds",        "resume_from_checkpoint"};
+const std::set<std::string> kFreeInEveryRun = {"model_name_or_path",  "dataset_name",
+                                               "dataset_split",       "columns",
+                                               "prompt_template",     "output_dir",
+                                               "num_threads",         "isa",
+                                               "micro_batch_tokens",  "logging_steps",
+                                               "save_steps",          "save_total_limit",
+                                               "max_seconds",         "resume_from_checkpoint",
+                                               "allow_mixed_numerics"};
 
 TEST_CASE("run settings: place, speed and logging are free, every other key counts", "[rl]") {
   CHECK(free_keys<SftConfig>() == kFreeInEveryRun);
   std::set<std::string> grpo = kFreeInEveryRun;
   grpo.insert({"log_completions", "max_num_seqs", "page_size", "eval_steps", "eval_dataset_name",
-               "num_eval_problems", "num_eval_generations"});
+               "num_eval_problems", "num_eval_generations", "workers", "worker_token_file",
+               "worker_ca_file", "worker_lost_seconds", "no_worker_seconds"});
   CHECK(free_keys<GrpoConfig>() == grpo);
 }
 

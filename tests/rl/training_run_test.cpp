@@ -277,6 +277,39 @@ TEMPLATE_TEST_CASE("run: resuming under other settings is refused, the differenc
   CHECK(runs.run(config).end == RunEnd::finished);  // and the run itself still goes on
 }
 
+// Rewrites a checkpoint as a machine of another fingerprint would have written it.
+std::string pretend_other_numerics(const std::filesystem::path& checkpoint) {
+  TrainerState state = read_trainer_state(checkpoint);
+  std::string ours;
+  for (auto& [key, value] : state.settings) {
+    if (key != kNumericsKey) continue;
+    ours = value;
+    value = "float32-0000000000000000-0000000000000000";
+  }
+  const std::string before = sha256_hex_of_file(checkpoint / "trainer_state.json");
+  write_file_atomically(checkpoint / "trainer_state.json", write_trainer_state(state));
+  std::string sums = read_file(checkpoint / "SHA256SUMS");
+  sums.replace(sums.find(before), before.size(),
+               sha256_hex_of_file(checkpoint / "trainer_state.json"));
+  write_file_atomically(checkpoint / "SHA256SUMS", sums);
+  return ours;
+}
+
+TEMPLATE_TEST_CASE("run: a checkpoint of other numerics is refused, both named, unless allowed",
+                   "[rl]", SftConfig, GrpoConfig) {
+  Runs runs(testing::kTinyQwen2);
+  TestType config = config_of(runs, "run", static_cast<TestType*>(nullptr));
+  runs.run(config, stopping_after(2));
+  const std::string ours = pretend_other_numerics(runs.directory / "run" / "checkpoint-2");
+  config.resume_from_checkpoint = "latest";
+  const InputError::Parts parts = refusal([&] { runs.run(config); });
+  CHECK(parts.field == "numerics");
+  CHECK(parts.expected == ours + ", as this run has it");
+  CHECK(parts.actual == "float32-0000000000000000-0000000000000000");
+  config.allow_mixed_numerics = true;
+  CHECK(runs.run(config).end == RunEnd::finished);
+}
+
 TEST_CASE("run: a checkpoint of another command is refused", "[rl]") {
   const Runs runs(testing::kTinyQwen2);
   runs.run(runs.sft("run"), stopping_after(2));
