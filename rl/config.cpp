@@ -125,6 +125,27 @@ void check(const GrpoConfig& c) {
   require_at_least("num_eval_problems", 0, c.num_eval_problems);
   require_at_least("num_eval_generations", 1, c.num_eval_generations);
   check_slots(c.max_num_seqs, c.page_size);
+  for (const std::string& worker : c.workers) require_text("workers", "host:port or a URL", worker);
+  require(c.worker_token_file.empty() || !c.workers.empty(), "worker_token_file",
+          "nothing where workers is empty", c.worker_token_file);
+  require(c.worker_ca_file.empty() || !c.workers.empty(), "worker_ca_file",
+          "nothing where workers is empty", c.worker_ca_file);
+  require_positive("worker_lost_seconds", c.worker_lost_seconds);
+  require_positive("no_worker_seconds", c.no_worker_seconds);
+}
+
+void check(const WorkerOptions& c) {
+  require_text("host", "an IP address or localhost", c.host);
+  require(c.port >= 0 && c.port <= 65535, "port", "0 to 65535", c.port);
+  require(c.tls_certificate_file.empty() == c.tls_key_file.empty(), "tls_key_file",
+          "a file where tls_certificate_file is one, and only there", c.tls_key_file);
+  require_at_least("num_threads", 0, c.num_threads);
+  check_slots(c.max_num_seqs, c.page_size);
+  require_at_least("max_cache_bytes", 0, c.max_cache_bytes);
+  require_at_least("max_weights_bytes", 1, c.max_weights_bytes);
+  require_at_least("max_request_bytes", 1, c.max_request_bytes);
+  require_at_least("max_queue", 1, c.max_queue);
+  require_at_least("max_connections", 1, c.max_connections);
 }
 
 void check(const EvalConfig& c) {

@@ -68,6 +68,7 @@ struct TrainingOptions : PolicyOptions, DatasetOptions {
   std::int64_t save_steps = 0;
   std::int64_t save_total_limit = 0;
   std::string resume_from_checkpoint;
+  bool allow_mixed_numerics = false;
   double max_seconds = 0.0;
 };
 
@@ -93,6 +94,10 @@ void visit_fields(Visitor& v, TrainingOptions& c) {
   v("save_total_limit", c.save_total_limit, "checkpoints kept, the newest; 0 = all");
   v("resume_from_checkpoint", c.resume_from_checkpoint,
     "latest, or a checkpoint directory; empty = start anew");
+  v("allow_mixed_numerics", c.allow_mixed_numerics,
+    "go on from a checkpoint, or with workers, of another numerics fingerprint; gives up that a "
+    "run "
+    "is a function of (config, data, seed)");
   v("max_seconds", c.max_seconds, "seconds after which to save and stop; 0 = no limit");
 }
 
@@ -141,6 +146,11 @@ struct GrpoConfig : TrainingOptions {
   bool log_completions = false;
   std::int64_t max_num_seqs = 800;
   std::int64_t page_size = 16;
+  std::vector<std::string> workers;
+  std::string worker_token_file;
+  std::string worker_ca_file;
+  double worker_lost_seconds = 10.0;
+  double no_worker_seconds = 600.0;
 
   /// The upper clip: epsilon_high where it is set, else epsilon.
   double upper_epsilon() const { return epsilon_high.value_or(epsilon); }
@@ -182,6 +192,60 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
   v("log_completions", c.log_completions, "write every step's completions to completions/");
   v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
   v("page_size", c.page_size, "tokens of one page of the cache");
+  v("workers", c.workers,
+    "zeroth worker processes that sample, as host:port (http) or a URL; empty = sample here");
+  v("worker_token_file", c.worker_token_file,
+    "file that holds the workers' bearer token (scopes generate and publish); empty = none");
+  v("worker_ca_file", c.worker_ca_file,
+    "PEM certificates that https workers are checked against; empty = the system's");
+  v("worker_lost_seconds", c.worker_lost_seconds,
+    "seconds of silence after which a worker's groups go to others");
+  v("no_worker_seconds", c.no_worker_seconds,
+    "seconds to wait for a worker when there is none, before the run stops");
+}
+
+/// zeroth worker: samples for learners on other processes or machines.
+struct WorkerOptions {
+  std::string host = "127.0.0.1";
+  std::int64_t port = 8471;
+  std::string token_file;
+  std::string tls_certificate_file;
+  std::string tls_key_file;
+  std::string staging_dir;
+  std::int64_t num_threads = 0;
+  std::string isa = "auto";
+  std::int64_t max_num_seqs = 800;
+  std::int64_t page_size = 16;
+  std::int64_t max_cache_bytes = 0;
+  std::int64_t max_weights_bytes = std::int64_t{64} << 30;
+  std::int64_t max_request_bytes = std::int64_t{16} << 20;
+  std::int64_t max_queue = 64;
+  std::int64_t max_connections = 256;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, WorkerOptions& c) {
+  v("host", c.host, "address to listen on; others than the loopback's need a token and TLS");
+  v("port", c.port, "port to listen on; 0 = a free one, which is printed");
+  v("token_file", c.token_file,
+    "lines 'scope[,scope] token' with the scopes generate, publish, metrics; empty = no token is "
+    "asked for");
+  v("tls_certificate_file", c.tls_certificate_file,
+    "PEM: certificate, then its chain; empty = http");
+  v("tls_key_file", c.tls_key_file, "PEM: private key of the certificate");
+  v("staging_dir", c.staging_dir,
+    "directory for weights on their way, emptied at start; empty = one in the system's temporary "
+    "directory");
+  v("num_threads", c.num_threads, "threads; 0 = every core; never changes a number");
+  v("isa", c.isa, "instruction set of the kernels; never changes a number",
+    {"auto", "portable", "avx2", "avx512"});
+  v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
+  v("page_size", c.page_size, "tokens of one page of the cache");
+  v("max_cache_bytes", c.max_cache_bytes, "bytes of the cache; 0 = as max_num_seqs need");
+  v("max_weights_bytes", c.max_weights_bytes, "bytes of the largest policy that is taken");
+  v("max_request_bytes", c.max_request_bytes, "bytes of the largest request for rollouts");
+  v("max_queue", c.max_queue, "requests that may wait");
+  v("max_connections", c.max_connections, "connections at a time");
 }
 
 /// zeroth eval: pass@k, greedy and majority accuracy of a checkpoint.
@@ -279,6 +343,7 @@ void visit_fields(Visitor& v, InspectConfig& c) {
 /// it is.
 void check(const SftConfig& config);
 void check(const GrpoConfig& config);
+void check(const WorkerOptions& config);
 void check(const EvalConfig& config);
 void check(const SampleConfig& config);
 void check(const ScoreConfig& config);

@@ -2,9 +2,11 @@
 
 #include "rl/grpo_trainer.h"
 #include "rl/run_settings.h"
+#include "rl/training_numerics.h"
 #include "rl/training_options.h"
 #include "rollout/journaled_engine.h"
 #include "rollout/local_engine.h"
+#include "rollout/numerics.h"
 #include "system/error.h"
 #include "system/file.h"
 
@@ -51,6 +53,25 @@ std::vector<Metric> metrics_of(const Evaluation& evaluation) {
           {"eval/mean_length", evaluation.mean_length}};
 }
 
+std::unique_ptr<Engine> make_engine(const Context& context, const GrpoConfig& config,
+                                    const GrpoInputs& inputs, const TrainedPolicy& policy,
+                                    TrainingRun& run, const std::string& key) {
+  if (inputs.make_engine) {
+    return inputs.make_engine({.policy = policy.packed(),
+                               .key = key,
+                               .numerics = rollout_numerics(context, policy.packed().dtype()),
+                               .note = [&run](const std::string& text) { run.note(text); },
+                               .check_stop =
+                                   [&run] {
+                                     if (run.stop_requested()) throw StoppedWaiting();
+                                   }});
+  }
+  return std::make_unique<LocalEngine>(context, policy.packed(),
+                                       EngineConfig{.max_num_seqs = config.max_num_seqs,
+                                                    .page_size = config.page_size,
+                                                    .record_experts = true});
+}
+
 }  // namespace
 
 RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs,
@@ -62,22 +83,21 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
   RunSettings settings = run_settings(config);
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
   settings.emplace_back("data_sha256", data_sha256(inputs.problems, inputs.prompt_template));
+  settings.emplace_back(kNumericsKey, training_numerics(context, parse_dtype(config.dtype)));
   TrainingRun run(config, "grpo", std::move(settings), policy, std::move(hooks));
   std::unique_ptr<Reference> reference;
   if (config.beta > 0.0) reference = std::make_unique<Reference>(policy, config);
-  LocalEngine engine(
-      context, policy.packed(),
-      {.max_num_seqs = config.max_num_seqs, .page_size = config.page_size, .record_experts = true});
-  RolloutJournal journal(std::filesystem::path(config.output_dir) / "journal",
-                         sha256_hex(settings_text(run.settings())),
+  const std::string key = sha256_hex(settings_text(run.settings()));
+  const std::unique_ptr<Engine> engine = make_engine(context, config, inputs, policy, run, key);
+  RolloutJournal journal(std::filesystem::path(config.output_dir) / "journal", key,
                          [&](const std::string& text) { run.note(text); });
-  JournaledEngine journaled(engine, journal);
+  JournaledEngine journaled(*engine, journal);
   GrpoTrainer trainer(context, policy, reference ? &reference->packed : nullptr, journaled,
                       inputs.problems, inputs.prompt_template, inputs.rewards, config);
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
   const auto evaluate_now = [&] {
-    return evaluate(engine, policy.tokenizer(), inputs.prompt_template, inputs.eval_problems,
+    return evaluate(*engine, policy.tokenizer(), inputs.prompt_template, inputs.eval_problems,
                     inputs.right,
                     {.num_generations = config.num_eval_generations,
                      .max_completion_length = config.max_completion_length,
@@ -90,7 +110,7 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
     run.before_first_step(metrics_of(evaluation));
     if (!inputs.on_evaluation(0, evaluation)) return run.finish();
   }
-  for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
+  const auto take_step = [&](std::int64_t step) {
     GrpoStep result =
         trainer.step(step, learning_rate_at(step - 1, schedule), config.log_completions);
     if (config.log_completions) write_completions(config.output_dir, step, result.completions);
@@ -106,7 +126,13 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
     if (!run.after_step(step, trainer.num_tokens(), std::move(result.metrics), eval_metrics))
       go_on = false;
     if (run.saved_step() == step) journal.remove_through(run.safe_step());
-    if (!go_on) break;
+    return go_on;
+  };
+  try {
+    for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
+      if (!take_step(step)) break;
+    }
+  } catch (const StoppedWaiting&) {  // the last finished step is the one that is saved
   }
   const RunResult result = run.finish();
   if (result.end == RunEnd::finished) journal.remove_all();

@@ -1,18 +1,37 @@
 // zeroth grpo: the loop of steps, with evaluations, completions and checkpoints.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "datasets/problem.h"
+#include "policy/packed_policy.h"
 #include "policy/prompt_template.h"
 #include "rewards/weighted_sum.h"
 #include "rl/config.h"
 #include "rl/evaluate.h"
 #include "rl/training_run.h"
+#include "rollout/engine.h"
 
 namespace zeroth {
+
+/// What an engine that samples elsewhere has to know of the run.
+struct SamplingRun {
+  const PackedPolicy& policy;
+  std::string key;       // hash of the run's settings
+  std::string numerics;  // rollout_numerics()
+  std::function<void(const std::string&)> note;
+  /// Throws StoppedWaiting when the run is asked to stop; for an engine that waits.
+  std::function<void()> check_stop;
+};
+
+/// Ends a run where it stands: at the last finished step.
+struct StoppedWaiting : std::exception {
+  const char* what() const noexcept override { return "asked to stop while waiting"; }
+};
 
 struct GrpoInputs {
   const std::vector<Problem>& problems;
@@ -23,6 +42,8 @@ struct GrpoInputs {
   /// Called with an evaluation's step and result (step 0: before training); may end the run by
   /// returning false.
   std::function<bool(std::int64_t step, const Evaluation& evaluation)> on_evaluation;
+  /// Makes the engine that samples; empty: this process does.
+  std::function<std::unique_ptr<Engine>(SamplingRun)> make_engine = {};
 };
 
 /// Trains from `config.model_name_or_path`, or resumes. InputError when a prompt and

@@ -88,14 +88,13 @@ std::string write_rollouts_request(const RolloutsRequest& request) {
                         {"step", r.step},
                         {"problem", r.problem}});
   }
-  return write_json(
-      boost::json::object{{"weights_sha256", request.weights_sha256},
-                          {"policy_version", request.policy_version},
-                          {"temperature", request.sampling.temperature},
-                          {"max_new_tokens", request.sampling.max_new_tokens},
-                          {"seed", static_cast<std::int64_t>(request.sampling.seed)},
-                          {"stream", request.sampling.stream},
-                          {"requests", std::move(requests)}});
+  return write_json(boost::json::object{{"weights_sha256", request.weights_sha256},
+                                        {"policy_version", request.policy_version},
+                                        {"temperature", request.sampling.temperature},
+                                        {"max_new_tokens", request.sampling.max_new_tokens},
+                                        {"seed", static_cast<std::int64_t>(request.sampling.seed)},
+                                        {"stream", request.sampling.stream},
+                                        {"requests", std::move(requests)}});
 }
 
 RolloutsRequest read_rollouts_request(std::string_view text, const std::string& source) {
@@ -111,7 +110,8 @@ RolloutsRequest read_rollouts_request(std::string_view text, const std::string& 
   request.sampling.max_new_tokens = get_in_range(json, "max_new_tokens", 1, kMostInt32);
   request.sampling.seed = static_cast<std::uint64_t>(
       get_in_range(json, "seed", 0, std::numeric_limits<std::int64_t>::max()));
-  request.sampling.stream = static_cast<std::uint32_t>(get_in_range(json, "stream", 0, kMostUint32));
+  request.sampling.stream =
+      static_cast<std::uint32_t>(get_in_range(json, "stream", 0, kMostUint32));
   for (const JsonReader& element : json.child("requests").elements())
     request.requests.push_back(read_request(element));
   if (request.requests.empty()) json.fail("requests", "at least one");
@@ -162,12 +162,9 @@ std::vector<Group> read_groups(std::string_view text, const RolloutsRequest& req
 std::string write_health(const WorkerHealth& health) {
   boost::json::object numerics;
   for (const auto& [dtype, fingerprint] : health.numerics) numerics[dtype] = fingerprint;
-  boost::json::object json{{"status", "ok"},
-                           {"version", health.version},
-                           {"isa", health.isa},
-                           {"numerics", std::move(numerics)},
-                           {"queued", health.queued},
-                           {"weights", nullptr}};
+  boost::json::object json{{"status", "ok"},          {"version", health.version},
+                           {"isa", health.isa},       {"numerics", std::move(numerics)},
+                           {"queued", health.queued}, {"weights", nullptr}};
   if (health.weights) {
     json["weights"] = {{"learner", health.weights->learner},
                        {"epoch", health.weights->epoch},

@@ -54,8 +54,8 @@ struct RolloutsRequest {
 std::string write_rollouts_request(const RolloutsRequest& request);
 
 /// InputError with `source` and the key for anything that is missing, mistyped, unknown or out of
-/// range: at least one request, prompts of at least one token, num_generations and max_new_tokens at
-/// least 1, a finite temperature of at least 0.
+/// range: at least one request, prompts of at least one token, num_generations and max_new_tokens
+/// at least 1, a finite temperature of at least 0.
 RolloutsRequest read_rollouts_request(std::string_view json, const std::string& source);
 
 /// Completions times max_new_tokens: the most tokens that the request can ask for; saturates.

@@ -58,10 +58,10 @@ void expect_ok(const HttpResponse& response, const std::string& what) {
 
 struct RemoteEngine::Worker {
   std::string url;
-  bool at_hand = true;    // as far as is known: not failing
-  bool prepared = false;  // holds this call's weights
-  bool refused = false;   // for good
-  std::string problem;    // the last one
+  bool at_hand = true;                 // as far as is known: not failing
+  bool prepared = false;               // holds this call's weights
+  bool refused = false;                // for good
+  std::string problem;                 // the last one
   std::shared_ptr<HttpClient> client;  // kept between calls
 
   Worker(std::string worker_url, const HttpClientConfig& http)
@@ -213,9 +213,8 @@ std::vector<Group> RemoteEngine::Call::collect(const GroupSink& on_group) {
 
 std::size_t RemoteEngine::Call::num_at_hand() const {
   return static_cast<std::size_t>(
-      std::count_if(workers_.begin(), workers_.end(), [](const auto& worker) {
-        return worker->at_hand && !worker->refused;
-      }));
+      std::count_if(workers_.begin(), workers_.end(),
+                    [](const auto& worker) { return worker->at_hand && !worker->refused; }));
 }
 
 std::string RemoteEngine::Call::problems() const {
@@ -329,10 +328,9 @@ void RemoteEngine::Call::check_numerics(const Worker& worker, const WorkerHealth
 
 // Leaves the worker with this call's weights.
 void RemoteEngine::Call::prepare(Worker& worker, HttpClient& client) {
-  const HttpResponse health_response =
-      client.send({.target = std::string(kHealthPath),
-                   .idempotent = true,
-                   .response_seconds = config_.lost_seconds});
+  const HttpResponse health_response = client.send({.target = std::string(kHealthPath),
+                                                    .idempotent = true,
+                                                    .response_seconds = config_.lost_seconds});
   expect_ok(health_response, "GET /health");
   const WorkerHealth health = read_health(health_response.body, worker.url + "/health");
   check_numerics(worker, health);

@@ -2,8 +2,9 @@
 //
 // Workers pull: each takes a share of the groups that are left, answers, and takes more. One that
 // dies, stalls, answers wrongly or holds other weights loses its groups to the others; towards the
-// end idle workers sample again what a slow one holds, and the first answer counts. None of it shows
-// in a result: a group is the same whoever samples it, and two answers for one group are compared.
+// end idle workers sample again what a slow one holds, and the first answer counts. None of it
+// shows in a result: a group is the same whoever samples it, and two answers for one group are
+// compared.
 //
 // Goal: any number of workers, joining, leaving and dying, give the bytes of a local run. Non-goal:
 // sampling here when there is no worker: the call waits for one and then fails, saying why.

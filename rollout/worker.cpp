@@ -209,8 +209,8 @@ void RolloutWorker::Impl::authorize(const HttpHead& head, const char* scope) con
 HttpDecision RolloutWorker::Impl::on_head(const HttpHead& head) {
   const auto require_method = [&](const char* method) {
     if (head.method == method) return;
-    HttpResponse response =
-        error_response(kMethodNotAllowed, head.path + ": expected " + method + ", got " + head.method);
+    HttpResponse response = error_response(
+        kMethodNotAllowed, head.path + ": expected " + method + ", got " + head.method);
     response.headers.add("Allow", method);
     throw HttpRefusal(std::move(response));
   };
@@ -241,7 +241,8 @@ HttpDecision RolloutWorker::Impl::on_head(const HttpHead& head) {
 HttpDecision RolloutWorker::Impl::accept_weights(const HttpHead& head) {
   const WeightsLabel label = label_of(head);
   if (!head.content_length)
-    throw HttpRefusal(kLengthRequired, "Content-Length: expected the file's size", "Content-Length");
+    throw HttpRefusal(kLengthRequired, "Content-Length: expected the file's size",
+                      "Content-Length");
   if (*head.content_length > config_.max_weights_bytes) {
     throw HttpRefusal(kTooLarge,
                       "expected at most max_weights_bytes (" +
@@ -336,7 +337,8 @@ void RolloutWorker::Impl::enqueue(Job job, std::int64_t tokens) {
     try {
       if (job.rollouts) check_holds(*job.rollouts);
       if (queue_.size() >= config_.max_queue || queued_tokens_ + tokens > config_.max_tokens)
-        throw HttpRefusal(kUnavailable, "the queue is full (" + std::to_string(queue_.size()) + ")");
+        throw HttpRefusal(kUnavailable,
+                          "the queue is full (" + std::to_string(queue_.size()) + ")");
       queue_.push_back(std::move(job));
       queued_tokens_ += tokens;
     } catch (const HttpRefusal& error) {
@@ -378,7 +380,8 @@ std::string RolloutWorker::Impl::metrics() const {
   count("weights_total", "Policy versions taken over.", counters_.weights);
   count("weights_bytes_total", "Bytes of the policy versions taken over.", counters_.weights_bytes);
   add("generate_seconds_total", "counter", "Seconds spent sampling.", counters_.generate_seconds);
-  add("load_seconds_total", "counter", "Seconds spent taking over weights.", counters_.load_seconds);
+  add("load_seconds_total", "counter", "Seconds spent taking over weights.",
+      counters_.load_seconds);
   add("queue_requests", "gauge", "Requests that wait.", static_cast<double>(queue_.size()));
   add("policy_version", "gauge", "Version of the weights here; -1 without any.",
       weights_ ? static_cast<double>(weights_->version) : -1.0);

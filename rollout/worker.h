@@ -1,8 +1,8 @@
 // A rollout worker: takes weights from a learner and samples groups for it, over HTTP (protocol.h).
 //
 // One thread of the worker's own loads weights and samples; requests wait in a bounded queue, and
-// those that sample alike are sampled together. What is answered is a function of the request and of
-// the weights it names, so it does not matter to which worker it goes, nor how often.
+// those that sample alike are sampled together. What is answered is a function of the request and
+// of the weights it names, so it does not matter to which worker it goes, nor how often.
 //
 // Goals: nothing a peer sends ends the process or grows its memory or disk beyond the limits; a
 // request for weights that are not here is refused and never answered from others. Non-goals:
@@ -44,7 +44,7 @@ struct WorkerConfig {
   std::map<std::string, std::string> numerics;  // rollout_numerics() by dtype
   BearerTokens tokens;                          // scopes generate, publish, metrics
   bool open = false;                            // asks for no token; for the loopback only
-  std::filesystem::path staging_directory;      // of weights on their way; its own, emptied at start
+  std::filesystem::path staging_directory;  // of weights on their way; its own, emptied at start
   std::uint64_t max_weights_bytes = std::uint64_t{64} << 30;
   std::uint64_t max_request_bytes = std::uint64_t{16} << 20;
   std::int64_t max_tokens = std::int64_t{1} << 26;  // that the requests in the queue can ask for

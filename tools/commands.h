@@ -22,5 +22,6 @@ int run_quickstart(int argc, char** argv);
 int run_sample(int argc, char** argv);
 int run_score(int argc, char** argv);
 int run_sft(int argc, char** argv);
+int run_worker(int argc, char** argv);
 
 }  // namespace zeroth

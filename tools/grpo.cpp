@@ -9,12 +9,15 @@
 #include "policy/tokenizer.h"
 #include "rewards/registry.h"
 #include "rl/train_grpo.h"
+#include "rl/training_numerics.h"
+#include "rl/training_options.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/memory_plan.h"
 #include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
 #include "tools/training_command.h"
+#include "tools/worker_pool.h"
 
 namespace zeroth {
 namespace {
@@ -62,9 +65,13 @@ int run_grpo(int argc, char** argv) {
   const Compute compute(config);
   TrainingCommand command(config, "grpo", "reward");
   command.save_config(options);
-  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
-            << problems.size() << " problems\n";
+  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description()
+            << ", numerics " << training_numerics(compute.context(), parse_dtype(config.dtype))
+            << "; " << problems.size() << " problems\n";
   const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0]);
+  std::function<std::unique_ptr<Engine>(SamplingRun)> make_engine;
+  if (!config.workers.empty())
+    make_engine = [&](SamplingRun run) { return connect_workers(config, std::move(run)); };
   const RunResult result = train_grpo(
       compute.context(), config,
       {.problems = problems,
@@ -79,7 +86,8 @@ int run_grpo(int argc, char** argv) {
                           evaluation.pass_at_1.low, evaluation.pass_at_1.high, evaluation.greedy,
                           evaluation.format_rate);
              return true;
-           }},
+           },
+       .make_engine = std::move(make_engine)},
       command.hooks());
   return command.report(result);
 }

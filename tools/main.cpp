@@ -29,6 +29,7 @@ constexpr Command kCommands[] = {
     {"eval", "pass@1, greedy, maj@n and pass@n of a checkpoint", zeroth::run_eval},
     {"score", "reward the completions of a JSONL file", zeroth::run_score},
     {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
+    {"worker", "sample for learners (zeroth grpo --workers …) over HTTP", zeroth::run_worker},
     {"logits", "logits of every position of a text, as JSON", zeroth::run_logits},
     {"bench", "speed beside a plain PyTorch program, in one run", zeroth::run_bench},
 };
