@@ -99,9 +99,10 @@ Url parse_url(std::string_view text) {
   if (rest.ends_with('/')) rest.remove_suffix(1);
   error_code error;
   if (rest.starts_with('[')) {
-    const std::size_t end = std::min(rest.find(']'), rest.size());
+    const std::size_t end = rest.find(']');
+    if (end == std::string_view::npos) fail("a ] after the IPv6 address");
     url.host = rest.substr(1, end - 1);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+    rest.remove_prefix(end + 1);
     asio::ip::make_address_v6(url.host, error);
     if (error || url.host.find('%') != std::string::npos) fail("an IPv6 address in the brackets");
     url.authority = "[" + url.host + "]";

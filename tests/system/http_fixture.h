@@ -68,6 +68,8 @@ class RawConnection {
     }
   }
 
+  explicit RawConnection(FileDescriptor socket) : socket_(std::move(socket)) {}
+
   /// False when the peer takes no more.
   bool send(std::string_view text) {
     while (!text.empty()) {
@@ -115,6 +117,33 @@ class RawConnection {
   FileDescriptor socket_;
   std::string buffer_;
   bool was_reset_ = false;
+};
+
+/// A server that is nothing but a socket: the test says what it answers.
+class Listener {
+ public:
+  Listener() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* any = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(socket_.get(), any, size) != 0 || ::listen(socket_.get(), 16) != 0 ||
+        ::getsockname(socket_.get(), any, &size) != 0) {
+      throw std::runtime_error("listen");
+    }
+    port_ = ntohs(address.sin_port);
+  }
+
+  std::uint16_t port() const { return port_; }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  RawConnection accept() const {
+    return RawConnection(FileDescriptor(::accept(socket_.get(), nullptr, nullptr)));
+  }
+
+ private:
+  FileDescriptor socket_;
+  std::uint16_t port_ = 0;
 };
 
 inline std::string get(const std::string& path = "/") {
