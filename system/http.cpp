@@ -73,7 +73,9 @@ HttpResponse error_response(int status, std::string_view message, std::string_vi
 
 HttpRefusal::HttpRefusal(HttpResponse response)
     : std::runtime_error("HTTP " + std::to_string(response.status) + ": " + response.body),
-      response_(std::move(response)) {}
+      response_(std::move(response)) {
+  check_http_response(response_);
+}
 
 HttpRefusal::HttpRefusal(int status, std::string_view message, std::string_view field)
     : HttpRefusal(error_response(status, message, field)) {}
@@ -102,6 +104,14 @@ void check_http_headers(const HttpHeaders& headers) {
       }
     }
   }
+}
+
+void check_http_response(const HttpResponse& response) {
+  if (response.status < 200 || response.status > 599) {
+    throw std::invalid_argument("HTTP: not the status of an answer: " +
+                                std::to_string(response.status));
+  }
+  check_http_headers(response.headers);
 }
 
 }  // namespace zeroth

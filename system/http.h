@@ -61,7 +61,8 @@ HttpResponse json_response(int status, std::string json);
 /// {"error":{"message":"…","field":"…"}}; without a field when it is empty.
 HttpResponse error_response(int status, std::string_view message, std::string_view field = {});
 
-/// Thrown by a handler or a body sink of a server: the request is answered with `response`.
+/// Thrown by a handler or a body sink of a server: the request is answered with `response`, which
+/// check_http_response has to take.
 class HttpRefusal : public std::runtime_error {
  public:
   explicit HttpRefusal(HttpResponse response);
@@ -79,5 +80,8 @@ std::string_view http_reason(int status);
 /// written by the library itself (Content-Length, Transfer-Encoding, Connection,
 /// Date).
 void check_http_headers(const HttpHeaders& headers);
+
+/// The same for the headers of `response`, and for a status outside 200 … 599.
+void check_http_response(const HttpResponse& response);
 
 }  // namespace zeroth

@@ -169,10 +169,7 @@ void HttpResponder::drop() noexcept {
 
 void HttpResponder::answer(HttpResponse response) {
   if (!exchange_) throw std::invalid_argument("HttpResponder: answered twice");
-  if (response.status < 200 || response.status > 599) {
-    throw std::invalid_argument("HttpResponder: status " + std::to_string(response.status));
-  }
-  check_http_headers(response.headers);
+  check_http_response(response);
   exchange_->answer(std::move(response));
   exchange_.reset();
 }
@@ -201,6 +198,14 @@ struct Shared {
     }
   }
 };
+
+void check_decision(const HttpDecision& decision) {
+  if (const auto* rejected = std::get_if<HttpReject>(&decision)) {
+    check_http_response(rejected->response);
+  } else if (const auto* streamed = std::get_if<HttpStreamBody>(&decision)) {
+    if (!streamed->sink) throw std::invalid_argument("HttpStreamBody without a sink");
+  }
+}
 
 /// What the exception in flight is answered with.
 HttpResponse answer_to_exception(const Shared& shared) {
@@ -264,7 +269,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         if (now > deadline_) close();
         return;
       case State::head:
-        if (now <= deadline_ || unsent_bytes_ >= kMaxUnsentBytes) return;
+        if (now <= deadline_ || writing_) return;  // an answer before it has its own watch
         if (!reader_.is_started()) return close();
         fail(error_response(408, "the header did not come in time"));
         return advance();
@@ -350,6 +355,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     written_ = 0;
     if (!outgoing_.empty()) return continue_write();
     writing_ = false;
+    is_idle_new_ = true;
     advance();
   }
 
@@ -447,6 +453,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     HttpDecision decision;
     try {
       decision = shared_.handler.on_head(head);
+      check_decision(decision);
     } catch (...) {
       decision = HttpReject{answer_to_exception(shared_)};
     }
@@ -823,7 +830,7 @@ class HttpServer::Impl {
   std::size_t num_connections() const { return shared_.num_connections; }
 
   void stop() {
-    if (std::this_thread::get_id() == thread_.get_id()) {
+    if (std::this_thread::get_id() == thread_id_.load()) {
       throw std::invalid_argument("HttpServer: stopped from its own thread");
     }
     const std::lock_guard lock(stop_mutex_);
@@ -851,6 +858,7 @@ class HttpServer::Impl {
   }
 
   void run() {
+    thread_id_ = std::this_thread::get_id();
     for (;;) {
       try {
         context_.run();
@@ -898,7 +906,9 @@ class HttpServer::Impl {
       shared_.connections.insert(connection);
       shared_.num_connections = shared_.connections.size();
       connection->guard([&] { connection->start(); });
-      if (!ticking_) tick_after(kTick);
+      if (ticking_) return;
+      shared_.date = date_field(std::time(nullptr));
+      tick_after(kTick);
     } catch (const std::exception& error) {
       shared_.report(error.what());
     }
@@ -956,6 +966,7 @@ class HttpServer::Impl {
   bool ticking_ = false;
   Clock::time_point stop_deadline_{};
   std::uint16_t port_ = 0;
+  std::atomic<std::thread::id> thread_id_{};
   std::mutex stop_mutex_;
   std::thread thread_;
 };

@@ -94,8 +94,8 @@ class HttpResponder {
   HttpResponder& operator=(const HttpResponder&) = delete;
   ~HttpResponder();
 
-  /// std::invalid_argument for a second answer, a status outside 200 … 599, or headers that
-  /// check_http_headers refuses. The body of an answer to HEAD is counted and not sent.
+  /// std::invalid_argument for a second answer or one that check_http_response refuses. The body of
+  /// an answer to HEAD is counted and not sent.
   void answer(HttpResponse response);
 
   /// Whether nobody waits any more: the peer has closed its side, or the server has stopped.

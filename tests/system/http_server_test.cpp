@@ -257,6 +257,53 @@ TEST_CASE("http server: a header that drips is 408, silence is closed without a 
   dripping.join();
 }
 
+TEST_CASE("http server: while a handler holds the server up, nobody's time runs out", "[http]") {
+  FunctionHandler handler;
+  std::atomic<bool> held_up = false;
+  handler.head = [&](const HttpHead&) {
+    if (!held_up) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    held_up = true;
+    return HttpAcceptBody{};
+  };
+  HttpServer server({.limits = {.header_seconds = 1, .linger_seconds = 0.1}}, handler);
+  RawConnection slow(server.port());
+  slow.send("GET /slow HTTP/1.1\r\n");
+  RawConnection holding(server.port());
+  holding.send(get());
+  CHECK(status_of(holding.read_until("GET / ")) == 200);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // the deadline, were it not put off
+  slow.send("Host: x\r\n\r\n");
+  CHECK(status_of(slow.read_until("\r\n\r\n")) == 200);
+}
+
+TEST_CASE("http server: an answer that takes longer than the idle time still arrives", "[http]") {
+  FunctionHandler handler;
+  handler.request = [](HttpRequest, HttpResponder responder) {
+    responder.answer({.body = std::string(std::size_t{8} << 20, 'x')});
+  };
+  HttpServer server({.limits = {.idle_seconds = 0.2, .write_stall_seconds = 5}}, handler);
+  RawConnection connection(server.port());
+  connection.send(get());
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  connection.read_until("\r\n\r\n");
+  const std::string body = connection.read_until(std::string(std::size_t{8} << 20, 'x'));
+  CHECK(body.size() == std::size_t{8} << 20);
+  CHECK(connection.read_all(5).empty());  // and then the idle time runs
+}
+
+TEST_CASE("http server: a handler that answers what is no answer gives a 500", "[http]") {
+  FunctionHandler handler;
+  handler.head = [](const HttpHead& head) -> HttpDecision {
+    if (head.path == "/status") return HttpReject{{.status = 101}};
+    if (head.path == "/sink") return HttpStreamBody{};
+    throw HttpRefusal({.status = 400, .headers = {{"A", "b\r\nc"}}});
+  };
+  HttpServer server({}, handler);
+  for (const char* path : {"/status", "/sink", "/headers"}) {
+    CHECK(status_of(ask(server.port(), get(path), "}}")) == 500);
+  }
+}
+
 TEST_CASE("http server: a body that drips is 408, one that is fast enough is taken", "[http]") {
   FunctionHandler handler;
   HttpServer server(
