@@ -94,18 +94,6 @@ void remove_oldest(const fs::path& output_dir, std::int64_t newest_step, std::in
   }
 }
 
-// What an interrupted save or removal left: checkpoint-N.tmp-<pid> and checkpoint-N.removed.
-void remove_leftovers(const fs::path& output_dir) {
-  if (!fs::is_directory(output_dir)) return;
-  std::vector<fs::path> leftovers;
-  for (const fs::directory_entry& entry : fs::directory_iterator(output_dir)) {
-    const std::string suffix = entry.path().extension().string();
-    const bool ours = suffix == ".removed" || suffix.rfind(".tmp-", 0) == 0;
-    if (ours && step_of(entry.path().stem())) leftovers.push_back(entry.path());
-  }
-  for (const fs::path& path : leftovers) fs::remove_all(path);
-}
-
 // generation_config.json of a model whose directory has none.
 std::string generation_config(const ModelConfig& config) {
   boost::json::object json;
@@ -158,6 +146,19 @@ void verify(const fs::path& directory) {
 }
 
 }  // namespace
+
+void remove_leftovers(const fs::path& output_dir) {
+  if (!fs::is_directory(output_dir)) return;
+  std::vector<fs::path> leftovers;
+  for (const fs::directory_entry& entry : fs::directory_iterator(output_dir)) {
+    const std::string suffix = entry.path().extension().string();
+    const fs::path stem = entry.path().stem();
+    const bool of_checkpoint = suffix == ".removed" || suffix.rfind(".tmp-", 0) == 0;
+    const bool of_config = suffix.rfind(".tmp-", 0) == 0 && stem.extension() == ".toml";
+    if ((of_checkpoint && step_of(stem)) || of_config) leftovers.push_back(entry.path());
+  }
+  for (const fs::path& path : leftovers) fs::remove_all(path);
+}
 
 fs::path save_checkpoint(const fs::path& output_dir, const CheckpointContents& contents,
                          std::int64_t save_total_limit) {

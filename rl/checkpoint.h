@@ -51,6 +51,10 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& output_dir,
 void save_model(const std::filesystem::path& to, const ModelConfig& config, const Weights& weights,
                 const std::filesystem::path& tokenizer_directory);
 
+/// Removes what an interrupted save or removal left in `output_dir`: checkpoint-N.tmp-<pid>,
+/// checkpoint-N.removed and <config>.toml.tmp-<pid>. save_checkpoint() does it, too.
+void remove_leftovers(const std::filesystem::path& output_dir);
+
 /// The N of every checkpoint-N in `output_dir`, newest first, whole or not.
 std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& output_dir);
 

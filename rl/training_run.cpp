@@ -10,6 +10,8 @@ namespace zeroth {
 TrainingRun::TrainingRun(const TrainingOptions& options, const std::string& command,
                          RunSettings settings, TrainedPolicy& policy, TrainingHooks hooks)
     : options_(options), policy_(policy), hooks_(std::move(hooks)) {
+  std::filesystem::create_directories(options.output_dir);
+  lock_ = std::make_unique<DirectoryLock>(options.output_dir);
   state_.command = command;
   state_.seed = static_cast<std::uint64_t>(options.seed);
   state_.settings = std::move(settings);
@@ -24,7 +26,9 @@ TrainingRun::TrainingRun(const TrainingOptions& options, const std::string& comm
          .actual = options.output_dir + ", which holds " +
                    (latest.directory ? latest.directory->filename().string() : "broken ones")});
   }
-  std::filesystem::create_directories(options.output_dir);
+  remove_leftovers(options.output_dir);
+  const auto completions = std::filesystem::path(options.output_dir) / "completions";
+  if (std::filesystem::is_directory(completions)) remove_left_over(completions);
   metrics_ =
       std::make_unique<MetricsLog>(std::filesystem::path(options.output_dir) / "metrics.jsonl",
                                    saved_step_ < 0 ? -1 : state_.step);

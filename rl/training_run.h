@@ -14,6 +14,7 @@
 #include "rl/metrics.h"
 #include "rl/trained_policy.h"
 #include "rl/trainer_state.h"
+#include "system/file.h"
 
 namespace zeroth {
 
@@ -35,9 +36,10 @@ struct RunResult {
 
 class TrainingRun {
  public:
-  /// Opens or resumes the run of `command` in options.output_dir. A checkpoint of another
-  /// command or of other settings is an InputError that names the first key that differs. A new run
-  /// refuses a directory that holds checkpoints already.
+  /// Opens or resumes the run of `command` in options.output_dir, and removes what an interrupted
+  /// one left half-written there. InputError when another process works in it. A checkpoint of
+  /// another command or of other settings is an InputError that names the first key that differs. A
+  /// new run refuses a directory that holds checkpoints already.
   TrainingRun(const TrainingOptions& options, const std::string& command, RunSettings settings,
               TrainedPolicy& policy, TrainingHooks hooks);
 
@@ -69,6 +71,7 @@ class TrainingRun {
   void save();
 
   const TrainingOptions& options_;
+  std::unique_ptr<DirectoryLock> lock_;  // of output_dir
   TrainedPolicy& policy_;
   TrainingHooks hooks_;
   TrainerState state_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kReadChunk = std::size_t{1} << 20;
 constexpr std::string_view kSumsName = "SHA256SUMS";
+constexpr std::string_view kTemporaryMark = ".tmp-";  // then the process id
 constexpr std::size_t kDigestDigits = 64;
 
 std::span<const std::byte> as_byte_span(std::string_view text) {
@@ -85,7 +87,7 @@ void sync_directory(const fs::path& path) {
 }
 
 fs::path temporary_beside(const fs::path& path) {
-  return fs::path(path.string() + ".tmp-" + std::to_string(::getpid()));
+  return fs::path(path.string() + std::string(kTemporaryMark) + std::to_string(::getpid()));
 }
 
 /// A trailing slash would put the temporary inside the target.
@@ -245,6 +247,30 @@ void PendingDirectory::commit() {
   replace_directory(temporary_, target_);
   committed_ = true;
   sync_directory(target_.parent_path());
+}
+
+void remove_left_over(const fs::path& directory) {
+  std::vector<fs::path> left_over;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t mark = name.rfind(kTemporaryMark);
+    if (mark == std::string::npos || mark == 0) continue;
+    const std::string digits = name.substr(mark + kTemporaryMark.size());
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    left_over.push_back(entry.path());
+  }
+  for (const fs::path& path : left_over) fs::remove_all(path);
+}
+
+DirectoryLock::DirectoryLock(const fs::path& directory)
+    : directory_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (!directory_.is_open()) throw_system_error("open", directory);
+  if (::flock(directory_.get(), LOCK_EX | LOCK_NB) == 0) return;
+  if (errno != EWOULDBLOCK) return;  // a file system without locks: nothing is promised there
+  throw InputError({.source = directory.string(),
+                    .field = "",
+                    .expected = "a directory that no other process is writing to",
+                    .actual = "one that another process holds"});
 }
 
 void verify_sha256sums(const fs::path& directory) {

@@ -84,6 +84,21 @@ class PendingDirectory {
   bool committed_ = false;
 };
 
+/// Removes what a PendingFile or PendingDirectory of a process that was killed left in `directory`:
+/// every entry called <name>.tmp-<digits>. Not for a directory in which others write.
+void remove_left_over(const std::filesystem::path& directory);
+
+/// Holds a directory for one process at a time; the system lets it go when the process ends,
+/// however it ends.
+class DirectoryLock {
+ public:
+  /// InputError when another process holds `directory`.
+  explicit DirectoryLock(const std::filesystem::path& directory);
+
+ private:
+  FileDescriptor directory_;
+};
+
 /// Checks every file that `directory`/SHA256SUMS lists (format of sha256sum). InputError naming the
 /// first that is missing or differs, or the line that cannot be read.
 void verify_sha256sums(const std::filesystem::path& directory);

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 
@@ -245,6 +247,28 @@ TEST_CASE("AppendFile: a full device is a system error", "[system]") {
   AppendFile log("/dev/full");
   CHECK_THROWS_WITH(log.append("x"),
                     Catch::Contains("/dev/full") && Catch::Contains("No space left"));
+}
+
+TEST_CASE("file: what a killed process was writing is removed, and nothing else", "[system]") {
+  const testing::TemporaryDirectory directory;
+  std::filesystem::create_directories(directory / "whole.tmp-77" / "inside");
+  for (const char* name : {"a.json.tmp-1", "a.json.tmp-", "a.json.tmp-1x", "a.json", ".tmp-5"})
+    write_file_atomically(directory / name, "text");
+  remove_left_over(directory.path());
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
+    names.insert(entry.path().filename().string());
+  CHECK(names == std::set<std::string>{"a.json.tmp-", "a.json.tmp-1x", "a.json", ".tmp-5"});
+}
+
+TEST_CASE("file: a directory is held once at a time", "[system]") {
+  const testing::TemporaryDirectory directory;
+  {
+    const DirectoryLock lock(directory.path());
+    CHECK_THROWS_AS(DirectoryLock(directory.path()), InputError);
+  }
+  CHECK_NOTHROW(DirectoryLock(directory.path()));
+  CHECK_THROWS_AS(DirectoryLock(directory / "none"), std::system_error);
 }
 
 }  // namespace
