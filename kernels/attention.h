@@ -65,6 +65,22 @@ struct AttentionShape {
   float scale = 1.0F;
 };
 
+/// Keys and values of the groups' prefixes where they stand apart from the members' own and in
+/// another algebra: an expanded prefix, where own keys are absorbed. One softmax runs over both,
+/// its maximum and sum as above. The two sums of values live in different spaces and stay apart;
+/// each is an fma chain over ascending j, divided by the common sum:
+///
+///   prefix.out[q] = sum_{j in prefix} softmax(score[q])_j V[j];   out[q] = the same over own keys
+///
+/// Runs of prefixes are then rows of `cache` here. `shape` has a kv head for each query head and
+/// the scale of the own keys' shape, which has one kv head for all.
+struct AttentionPrefix {
+  AttentionShape shape;
+  const float* q = nullptr;      // [T, H, Dk]
+  const float* cache = nullptr;  // nullptr: prefixes stand with the members' own keys
+  float* out = nullptr;          // [T, H, Dv]  never rounded
+};
+
 struct AttentionArgs {
   AttentionLayout layout;
   AttentionShape shape;
@@ -74,9 +90,17 @@ struct AttentionArgs {
   float* row_max = nullptr;      // [T, H]  kept for backward; nullptr in inference
   float* row_sum = nullptr;      // [T, H]
   bool round_bf16 = false;
+  AttentionPrefix prefix = {};
 };
 
 void attention(const Context& context, const AttentionArgs& args);
+
+struct AttentionPrefixGradients {
+  const float* out = nullptr;   // [T, H, Dv]
+  const float* dout = nullptr;  // [T, H, Dv]
+  float* dq = nullptr;          // [T, H, Dk]  written
+  float* dcache = nullptr;      // added to
+};
 
 /// Each member's gradient is computed on its own; what flows into a shared prefix is added member
 /// by member, in order.
@@ -91,6 +115,8 @@ struct AttentionBackwardArgs {
   const float* dout = nullptr;  // [T, H, Dv]
   float* dq = nullptr;          // [T, H, Dk]  written
   float* dcache = nullptr;      // [rows, cache_row]  added to
+  AttentionPrefix prefix = {};  // as in the forward pass; its `out` is not read
+  AttentionPrefixGradients prefix_gradients = {};
 };
 
 void attention_backward(const Context& context, const AttentionBackwardArgs& args);

@@ -91,7 +91,7 @@ void transpose_keys(const float* rows, int64_t stride, int64_t count, int64_t D,
 
 // out[r][j] = chain over d of x[r][d] * cache row j [column + d], for the first `limit` keys of the
 // runs.
-void products_with_keys(const float* x, int64_t R, int64_t D, const float* cache, int64_t stride,
+void products_with_keys(TileA x, int64_t R, int64_t D, const float* cache, int64_t stride,
                         int64_t column, const KeyRun* runs, int64_t num_runs, int64_t limit,
                         float* out, int64_t ld, float* kt) {
   int64_t key = 0;
@@ -100,7 +100,7 @@ void products_with_keys(const float* x, int64_t R, int64_t D, const float* cache
     for (int64_t j = 0; j < count; j += kKeyTile) {
       const int64_t n = smaller(kKeyTile, count - j);
       transpose_keys(cache + (runs[i].row + j) * stride + column, stride, n, D, kt);
-      block_product({x, D, 1}, R, kt, kKeyTile, D, n, out + key + j, ld, false);
+      block_product(x, R, kt, kKeyTile, D, n, out + key + j, ld, false);
     }
     key += count;
   }
@@ -108,14 +108,14 @@ void products_with_keys(const float* x, int64_t R, int64_t D, const float* cache
 
 // out[r][d] += chain over j of p[r][j] * cache row j [column + d], for the first `limit` keys of
 // the runs.
-void weighted_rows(const float* p, int64_t ld, int64_t R, const float* cache, int64_t stride,
-                   int64_t column, int64_t D, const KeyRun* runs, int64_t num_runs, int64_t limit,
-                   float* out) {
+void weighted_rows(TileA p, int64_t R, const float* cache, int64_t stride, int64_t column,
+                   int64_t D, const KeyRun* runs, int64_t num_runs, int64_t limit, float* out,
+                   int64_t ldo) {
   int64_t key = 0;
   for (int64_t i = 0; i < num_runs && key < limit; ++i) {
     const int64_t count = smaller(runs[i].count, limit - key);
-    block_product({p + key, ld, 1}, R, cache + runs[i].row * stride + column, stride, count, D, out,
-                  D, true);
+    block_product({p.a + key, p.row, 1}, R, cache + runs[i].row * stride + column, stride, count, D,
+                  out, ldo, true);
     key += count;
   }
 }
@@ -147,16 +147,66 @@ float exponentials(float* score, int64_t n, float scale, float* maximum) {
   return sum(total);
 }
 
+// The keys of a group's prefix, as a task sees them. Standing apart, each query head has its own:
+// row r of a task then meets head r % split of the prefix; else split is 1.
+struct PrefixKeys {
+  template <class Args>
+  PrefixKeys(const Args& args, const AttentionGroup& g)
+      : group(g),
+        runs(args.layout.runs + g.first_run),
+        apart(args.prefix.cache != nullptr),
+        shape(apart ? args.prefix.shape : args.shape),
+        cache(apart ? args.prefix.cache : args.cache),
+        split(shape.Hkv / args.shape.Hkv) {}
+
+  int64_t k_column(int64_t kv, int64_t i) const { return (kv * split + i) * shape.k_head; }
+  int64_t v_column(int64_t kv, int64_t i) const {
+    return shape.v_offset + (kv * split + i) * shape.v_head;
+  }
+
+  // x [rows, D] with the K (or V, where D is their width) of every key: out[row][j].
+  void products(const float* x, int64_t rows, int64_t D, int64_t kv, bool with_values, float* out,
+                int64_t ld, float* kt) const {
+    for (int64_t i = 0; i < split; ++i) {
+      products_with_keys({x + i * D, split * D, 1}, rows / split, D, cache, shape.cache_row,
+                         with_values ? v_column(kv, i) : k_column(kv, i), runs, group.num_runs,
+                         group.prefix_length, out + i * ld, split * ld, kt);
+    }
+  }
+
+  // out[row] += sum over j of p[row][j] times the K (or V) of key j.
+  void add_weighted(const float* p, int64_t ld, int64_t rows, int64_t D, int64_t kv, bool values,
+                    float* out) const {
+    for (int64_t i = 0; i < split; ++i) {
+      weighted_rows({p + i * ld, split * ld, 1}, rows / split, cache, shape.cache_row,
+                    values ? v_column(kv, i) : k_column(kv, i), D, runs, group.num_runs,
+                    group.prefix_length, out + i * D, split * D);
+    }
+  }
+
+  const AttentionGroup& group;
+  const KeyRun* runs;
+  bool apart;
+  const AttentionShape& shape;
+  const float* cache;
+  int64_t split;
+};
+
 struct ForwardTask {
   const AttentionArgs& args;
   const Task& task;
   const AttentionGroup& group;
+  PrefixKeys prefix;
   int64_t heads;  // query heads a kv head
   int64_t rows = 0;
   int64_t ld = 0;
 
   ForwardTask(const AttentionArgs& a, const Task& t)
-      : args(a), task(t), group(a.layout.groups[t.group]), heads(a.shape.H / a.shape.Hkv) {
+      : args(a),
+        task(t),
+        group(a.layout.groups[t.group]),
+        prefix(a, group),
+        heads(a.shape.H / a.shape.Hkv) {
     int64_t keys = 0;
     for (int64_t m = task.member_begin; m < task.member_end; ++m) {
       const Part part = part_of(args.layout, task, m);
@@ -168,35 +218,41 @@ struct ForwardTask {
 
   void run() const {
     const AttentionShape& s = args.shape;
+    const int64_t apart_rows = prefix.apart ? rows : 0;
     const Scratch q(rows * s.Dk);
+    const Scratch prefix_q(apart_rows * prefix.shape.Dk);
     const Scratch score(rows * ld);
     const Scratch out(rows * s.Dv);
+    const Scratch prefix_out(apart_rows * prefix.shape.Dv);
     const Scratch inverse(rows);
-    const Scratch kt(larger(s.Dk, s.Dv) * kKeyTile);
+    const Scratch kt(larger(s.Dk, prefix.shape.Dk) * kKeyTile);
     for (int64_t kv = 0; kv < s.Hkv; ++kv) {
-      scores(kv, q.data, score.data, kt.data);
+      scores(kv, q.data, prefix.apart ? prefix_q.data : q.data, score.data, kt.data);
       softmax(kv, score.data, inverse.data);
-      values(kv, score.data, inverse.data, out.data);
+      values(kv, score.data, inverse.data, out.data, prefix.apart ? prefix_out.data : out.data);
     }
   }
 
-  void scores(int64_t kv, float* q, float* score, float* kt) const {
+  void scores(int64_t kv, float* q, float* prefix_q, float* score, float* kt) const {
     const AttentionShape& s = args.shape;
     int64_t row = 0;
     for (int64_t m = task.member_begin; m < task.member_end; ++m) {
       const Part part = part_of(args.layout, task, m);
       const int64_t queries = part.query_end - part.query_begin;
-      gather_heads(args.q, part.member->first_query + part.query_begin, queries, s.H, kv * heads,
-                   heads, s.Dk, q + row * s.Dk);
-      products_with_keys(q + row * s.Dk, queries * heads, s.Dk, args.cache, s.cache_row,
+      const int64_t first_query = part.member->first_query + part.query_begin;
+      gather_heads(args.q, first_query, queries, s.H, kv * heads, heads, s.Dk, q + row * s.Dk);
+      if (prefix.apart) {
+        const int64_t Dk = prefix.shape.Dk;
+        gather_heads(args.prefix.q, first_query, queries, s.H, kv * heads, heads, Dk,
+                     prefix_q + row * Dk);
+      }
+      products_with_keys({q + row * s.Dk, s.Dk, 1}, queries * heads, s.Dk, args.cache, s.cache_row,
                          kv * s.k_head, args.layout.runs + part.member->first_run,
                          part.member->num_runs, part.own_keys(),
                          score + row * ld + group.prefix_length, ld, kt);
       row += queries * heads;
     }
-    products_with_keys(q, rows, s.Dk, args.cache, s.cache_row, kv * s.k_head,
-                       args.layout.runs + group.first_run, group.num_runs, group.prefix_length,
-                       score, ld, kt);
+    prefix.products(prefix_q, rows, prefix.shape.Dk, kv, false, score, ld, kt);
   }
 
   void softmax(int64_t kv, float* score, float* inverse) const {
@@ -218,32 +274,39 @@ struct ForwardTask {
     }
   }
 
-  void values(int64_t kv, const float* p, const float* inverse, float* out) const {
+  // prefix_out is `out`, and own keys go on with its chain, unless the prefix stands apart.
+  void values(int64_t kv, const float* p, const float* inverse, float* out,
+              float* prefix_out) const {
     const AttentionShape& s = args.shape;
     const int64_t column = s.v_offset + kv * s.v_head;
     memset(out, 0, static_cast<size_t>(rows * s.Dv) * 4);
-    weighted_rows(p, ld, rows, args.cache, s.cache_row, column, s.Dv,
-                  args.layout.runs + group.first_run, group.num_runs, group.prefix_length, out);
+    if (prefix.apart) memset(prefix_out, 0, static_cast<size_t>(rows * prefix.shape.Dv) * 4);
+    prefix.add_weighted(p, ld, rows, prefix.shape.Dv, kv, true, prefix_out);
     int64_t row = 0;
     for (int64_t m = task.member_begin; m < task.member_end; ++m) {
       const Part part = part_of(args.layout, task, m);
       for (int64_t i = part.query_begin; i < part.query_end; ++i, row += heads) {
-        weighted_rows(p + row * ld + group.prefix_length, ld, heads, args.cache, s.cache_row,
+        weighted_rows({p + row * ld + group.prefix_length, ld, 1}, heads, args.cache, s.cache_row,
                       column, s.Dv, args.layout.runs + part.member->first_run,
-                      part.member->num_runs, part.member->own_before + i + 1, out + row * s.Dv);
-        for (int64_t h = 0; h < heads; ++h) {
-          write_row(out + (row + h) * s.Dv, inverse[row + h],
-                    args.out + ((part.member->first_query + i) * s.H + kv * heads + h) * s.Dv);
-        }
+                      part.member->num_runs, part.member->own_before + i + 1, out + row * s.Dv,
+                      s.Dv);
+        const int64_t at = (part.member->first_query + i) * s.H + kv * heads;
+        write_rows(out + row * s.Dv, inverse + row, s.Dv, args.round_bf16, args.out + at * s.Dv);
+        if (!prefix.apart) continue;
+        const int64_t Dv = prefix.shape.Dv;
+        write_rows(prefix_out + row * Dv, inverse + row, Dv, false, args.prefix.out + at * Dv);
       }
     }
   }
 
-  void write_row(const float* from, float factor, float* to) const {
-    for (int64_t d = 0; d < args.shape.Dv; d += 16) {
-      const int64_t n = args.shape.Dv - d;
-      const F16 value = mul(load(from + d, n), set1(factor));
-      store(to + d, args.round_bf16 ? round_bf16(value) : value, n);
+  // The heads of one query, each times its factor.
+  void write_rows(const float* from, const float* factors, int64_t Dv, bool round,
+                  float* to) const {
+    for (int64_t h = 0; h < heads; ++h) {
+      for (int64_t d = 0; d < Dv; d += 16) {
+        const F16 value = mul(load(from + h * Dv + d, Dv - d), set1(factors[h]));
+        store(to + h * Dv + d, round ? round_bf16(value) : value, Dv - d);
+      }
     }
   }
 };
@@ -265,62 +328,93 @@ struct BackwardBlock {
   const AttentionBackwardArgs& args;
   const AttentionGroup& group;
   const AttentionMember& member;
+  PrefixKeys prefix;
   int64_t query_begin, query_end;
-  float* dprefix;  // [prefix_length, cache_row], this member's share
+  float* dprefix;  // [prefix_length, cache_row of the prefix], this member's share
   int64_t heads, rows, own, keys, ld;
 
   BackwardBlock(const AttentionBackwardArgs& a, const AttentionGroup& g, const AttentionMember& m,
-                int64_t begin, int64_t end, float* prefix)
+                int64_t begin, int64_t end, float* share)
       : args(a),
         group(g),
         member(m),
+        prefix(a, g),
         query_begin(begin),
         query_end(end),
-        dprefix(prefix),
+        dprefix(share),
         heads(a.shape.H / a.shape.Hkv),
         rows((end - begin) * heads),
         own(m.own_before + end),
         keys(g.prefix_length + own),
         ld((keys + 15) / 16 * 16) {}
 
+  // What one side, the own keys or a prefix apart from them, multiplies its keys with.
+  struct Side {
+    Side(int64_t n, const AttentionShape& s) : q(n * s.Dk), dout(n * s.Dv), dq(n * s.Dk) {}
+    Scratch q, dout, dq;
+  };
+
   void run() const {
     const AttentionShape& s = args.shape;
-    const Scratch q(rows * s.Dk);
-    const Scratch dout(rows * s.Dv);
+    const Side own_side(rows, s);
+    const Side apart_side(prefix.apart ? rows : 0, prefix.shape);
+    const Side& prefix_side = prefix.apart ? apart_side : own_side;
     const Scratch p(rows * ld);
     const Scratch ds(rows * ld);
-    const Scratch dq(rows * s.Dk);
-    const Scratch kt(larger(s.Dk, s.Dv) * kKeyTile);
-    const int64_t first = member.first_query + query_begin;
+    const int64_t widest = larger(larger(s.Dk, s.Dv), larger(prefix.shape.Dk, prefix.shape.Dv));
+    const Scratch kt(widest * kKeyTile);
     for (int64_t kv = 0; kv < s.Hkv; ++kv) {
-      gather_heads(args.q, first, query_end - query_begin, s.H, kv * heads, heads, s.Dk, q.data);
-      gather_heads(args.dout, first, query_end - query_begin, s.H, kv * heads, heads, s.Dv,
-                   dout.data);
-      both_key_sets(q.data, s.Dk, kv * s.k_head, p.data, kt.data);
-      both_key_sets(dout.data, s.Dv, s.v_offset + kv * s.v_head, ds.data, kt.data);
-      probabilities(kv, dout.data, p.data, ds.data);
-      query_gradient(kv, ds.data, dq.data);
-      key_gradients(ds.data, q.data, s.Dk, kv * s.k_head);
-      key_gradients(p.data, dout.data, s.Dv, s.v_offset + kv * s.v_head);
+      gather(kv, args.q, args.dout, s, own_side);
+      if (prefix.apart)
+        gather(kv, args.prefix.q, args.prefix_gradients.dout, prefix.shape, apart_side);
+      products(kv, own_side.q.data, prefix_side.q.data, false, p.data, kt.data);
+      products(kv, own_side.dout.data, prefix_side.dout.data, true, ds.data, kt.data);
+      probabilities(kv, own_side.dout.data, prefix_side.dout.data, p.data, ds.data);
+      query_gradients(kv, ds.data, own_side.dq.data, prefix_side.dq.data);
+      key_gradients(ds.data, kv, false, own_side.q.data, prefix_side.q.data);
+      key_gradients(p.data, kv, true, own_side.dout.data, prefix_side.dout.data);
     }
   }
 
-  void both_key_sets(const float* x, int64_t D, int64_t column, float* out, float* kt) const {
-    const int64_t stride = args.shape.cache_row;
-    products_with_keys(x, rows, D, args.cache, stride, column, args.layout.runs + group.first_run,
-                       group.num_runs, group.prefix_length, out, ld, kt);
-    products_with_keys(x, rows, D, args.cache, stride, column, args.layout.runs + member.first_run,
-                       member.num_runs, own, out + group.prefix_length, ld, kt);
+  void gather(int64_t kv, const float* q, const float* dout, const AttentionShape& s,
+              const Side& side) const {
+    const int64_t first = member.first_query + query_begin;
+    const int64_t queries = query_end - query_begin;
+    gather_heads(q, first, queries, s.H, kv * heads, heads, s.Dk, side.q.data);
+    gather_heads(dout, first, queries, s.H, kv * heads, heads, s.Dv, side.dout.data);
+  }
+
+  // With the keys, or with the values.
+  void products(int64_t kv, const float* x, const float* prefix_x, bool values, float* out,
+                float* kt) const {
+    const AttentionShape& s = args.shape;
+    const int64_t D = values ? s.Dv : s.Dk;
+    const int64_t column = values ? s.v_offset + kv * s.v_head : kv * s.k_head;
+    prefix.products(prefix_x, rows, values ? prefix.shape.Dv : prefix.shape.Dk, kv, values, out, ld,
+                    kt);
+    products_with_keys({x, D, 1}, rows, D, args.cache, s.cache_row, column,
+                       args.layout.runs + member.first_run, member.num_runs, own,
+                       out + group.prefix_length, ld, kt);
+  }
+
+  // sum over all keys of p dP, which is dout . out.
+  float inner_product(int64_t row, int64_t at, const float* dout, const float* prefix_dout) const {
+    const int64_t Dv = args.shape.Dv;
+    const float inner = dot(dout + row * Dv, args.out + at * Dv, Dv);
+    if (!prefix.apart) return inner;
+    const int64_t width = prefix.shape.Dv;
+    return dot(prefix_dout + row * width, args.prefix_gradients.out + at * width, width) + inner;
   }
 
   // p: scores -> probabilities; ds: dP -> dScore. Keys a query does not see get zeros.
-  void probabilities(int64_t kv, const float* dout, float* p, float* ds) const {
+  void probabilities(int64_t kv, const float* dout, const float* prefix_dout, float* p,
+                     float* ds) const {
     const AttentionShape& s = args.shape;
     for (int64_t row = 0; row < rows; ++row) {
       const int64_t query = query_begin + row / heads;
       const int64_t n = group.prefix_length + member.own_before + query + 1;
       const int64_t at = (member.first_query + query) * s.H + kv * heads + row % heads;
-      const F16 inner = set1(dot(dout + row * s.Dv, args.out + at * s.Dv, s.Dv));
+      const F16 inner = set1(inner_product(row, at, dout, prefix_dout));
       const F16 maximum = set1(args.row_max[at]);
       const F16 inverse = set1(1.0F / args.row_sum[at]);
       for (int64_t j = 0; j < ld; j += 16) {
@@ -335,32 +429,46 @@ struct BackwardBlock {
     }
   }
 
-  void query_gradient(int64_t kv, const float* ds, float* dq) const {
+  void query_gradients(int64_t kv, const float* ds, float* dq, float* prefix_dq) const {
     const AttentionShape& s = args.shape;
     memset(dq, 0, static_cast<size_t>(rows * s.Dk) * 4);
-    weighted_rows(ds, ld, rows, args.cache, s.cache_row, kv * s.k_head, s.Dk,
-                  args.layout.runs + group.first_run, group.num_runs, group.prefix_length, dq);
-    weighted_rows(ds + group.prefix_length, ld, rows, args.cache, s.cache_row, kv * s.k_head, s.Dk,
-                  args.layout.runs + member.first_run, member.num_runs, own, dq);
+    if (prefix.apart) memset(prefix_dq, 0, static_cast<size_t>(rows * prefix.shape.Dk) * 4);
+    prefix.add_weighted(ds, ld, rows, prefix.shape.Dk, kv, false, prefix_dq);
+    weighted_rows({ds + group.prefix_length, ld, 1}, rows, args.cache, s.cache_row, kv * s.k_head,
+                  s.Dk, args.layout.runs + member.first_run, member.num_runs, own, dq, s.Dk);
+    scatter_heads(kv, dq, s, args.dq);
+    if (prefix.apart) scatter_heads(kv, prefix_dq, prefix.shape, args.prefix_gradients.dq);
+  }
+
+  void scatter_heads(int64_t kv, const float* dq, const AttentionShape& s, float* to) const {
     for (int64_t row = 0; row < rows; ++row) {
       const int64_t query = member.first_query + query_begin + row / heads;
-      memcpy(args.dq + (query * s.H + kv * heads + row % heads) * s.Dk, dq + row * s.Dk,
+      memcpy(to + (query * s.H + kv * heads + row % heads) * s.Dk, dq + row * s.Dk,
              static_cast<size_t>(s.Dk) * 4);
     }
   }
 
-  // gradient[j][column + d] += chain over rows of w[row][j] * x[row][d]
-  void key_gradients(const float* w, const float* x, int64_t D, int64_t column) const {
-    const int64_t stride = args.shape.cache_row;
+  // K (or V) of key j += chain over rows of w[row][j] * x[row].
+  void key_gradients(const float* w, int64_t kv, bool values, const float* x,
+                     const float* prefix_x) const {
     if (group.prefix_length > 0) {
-      block_product({w, 1, ld}, group.prefix_length, x, D, rows, D, dprefix + column, stride, true);
+      const int64_t D = values ? prefix.shape.Dv : prefix.shape.Dk;
+      const int64_t split = prefix.split;
+      for (int64_t i = 0; i < split; ++i) {
+        const int64_t column = values ? prefix.v_column(kv, i) : prefix.k_column(kv, i);
+        block_product({w + i * ld, 1, split * ld}, group.prefix_length, prefix_x + i * D, split * D,
+                      rows / split, D, dprefix + column, prefix.shape.cache_row, true);
+      }
     }
+    const AttentionShape& s = args.shape;
+    const int64_t D = values ? s.Dv : s.Dk;
+    const int64_t column = values ? s.v_offset + kv * s.v_head : kv * s.k_head;
     int64_t key = 0;
     for (int64_t i = 0; i < member.num_runs && key < own; ++i) {
       const KeyRun& run_of_keys = args.layout.runs[member.first_run + i];
       const int64_t count = smaller(run_of_keys.count, own - key);
       block_product({w + group.prefix_length + key, 1, ld}, count, x, D, rows, D,
-                    args.dcache + run_of_keys.row * stride + column, stride, true);
+                    args.dcache + run_of_keys.row * s.cache_row + column, s.cache_row, true);
       key += count;
     }
   }
@@ -401,12 +509,14 @@ struct PrefixShares {
 // Adds the members' shares to the prefix rows of one group, in member order.
 void add_prefix_shares(const AttentionBackwardArgs& args, const AttentionGroup& group,
                        const PrefixShares& shares) {
-  const int64_t width = args.shape.cache_row;
+  const PrefixKeys prefix(args, group);
+  const int64_t width = prefix.shape.cache_row;
+  float* dcache = prefix.apart ? args.prefix_gradients.dcache : args.dcache;
   int64_t key = 0;
   for (int64_t i = 0; i < group.num_runs && key < group.prefix_length; ++i) {
     const KeyRun& run = args.layout.runs[group.first_run + i];
     for (int64_t j = 0; j < run.count && key < group.prefix_length; ++j, ++key) {
-      float* row = args.dcache + (run.row + j) * width;
+      float* row = dcache + (run.row + j) * width;
       for (int64_t m = group.first_member; m < group.first_member + group.num_members; ++m) {
         const float* share = shares.data + shares.offsets[m] + key * width;
         for (int64_t d = 0; d < width; d += 16) {
@@ -421,7 +531,8 @@ void add_prefix_shares(const AttentionBackwardArgs& args, const AttentionGroup& 
 
 void attention_backward(const Context& context, const AttentionBackwardArgs& args) {
   const AttentionLayout& layout = args.layout;
-  const PrefixShares shares(layout, args.shape.cache_row);
+  const bool apart = args.prefix.cache != nullptr;
+  const PrefixShares shares(layout, apart ? args.prefix.shape.cache_row : args.shape.cache_row);
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
       const AttentionMember& member = layout.members[m];
