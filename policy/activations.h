@@ -17,6 +17,10 @@ namespace zeroth {
 /// Tokens at given positions of given sequences: a prompt, a chunk of one, one new token of many
 /// sequences, or whole training sequences. The sequences may be anything; no result depends on the
 /// company.
+///
+/// The members of a group without a prefix are prompts; a prefix is a prompt, and those behind it
+/// are completions. Where prompts have cache rows of their own (cache.h), the rows of prompts'
+/// tokens and of runs that cover prompts are such rows.
 struct ForwardBatch {
   std::vector<std::int32_t> tokens;      // [T]
   std::vector<std::int32_t> positions;   // [T]
@@ -51,6 +55,8 @@ struct LayerActivations {
   Buffer k;                 // gqa with qk_norm: [T, Hkv * head_dim] normed, rotated
   Buffer q_full;            // mla: [T, H, R + rope]
   Buffer attended;          // mla: [T, H, R]
+  Buffer expanded;          // mla, expanded prefix: [T, H * (nope + v)] of prompts
+  Buffer prefix_heads;      // mla, expanded prefix: [T, H * v] completions' share from the prompt
   Buffer row_max, row_sum;  // [T, H]
   Buffer heads;             // [T, H * v_head_dim] input of o_proj
   Buffer x_mid;             // [T, D] residual stream between attention and ffn

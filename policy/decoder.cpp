@@ -55,7 +55,10 @@ void add_linear_gradient(const LayerBackwardPass& pass, const Linear& linear, co
 
 namespace {
 
-void check(const PackedPolicy& policy, const ForwardBatch& batch) {
+void check(const PackedPolicy& policy, const ForwardBatch& batch, const Cache& cache) {
+  if (expands_prompts(policy.config()) && batch.size() > 0 && cache.prompt_rows() == 0) {
+    throw std::invalid_argument("decoder: expanded prompts, and a cache without rows for them");
+  }
   for (std::size_t t = 0; t < batch.tokens.size(); ++t) {
     if (batch.tokens[t] < 0 || batch.tokens[t] >= policy.config().vocab_size) {
       throw std::invalid_argument("decoder: token " + std::to_string(batch.tokens[t]) +
@@ -117,7 +120,7 @@ void layer_forward(const LayerPass& pass, LayerActivations& a, float* x_out) {
 
 void decoder_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
                      Cache& cache, Activations& activations) {
-  check(policy, batch);
+  check(policy, batch, cache);
   const std::size_t num_layers = policy.config().layers.size();
   const std::int64_t floats = batch.size() * policy.config().hidden_size;
   activations.layers.resize(activations.keep_layers ? num_layers : 1);

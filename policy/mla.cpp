@@ -1,31 +1,55 @@
-// Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1), absorbed: queries are
-// taken into the latent space, so that the cache of latents serves as keys and values of all heads.
-// One algebra for prompt, completion, sampling and training; in bf16 the expanded form would give
-// other bits.
-#include <algorithm>
+#include "policy/mla.h"
+
 #include <cstring>
 
 #include "kernels/rms_norm.h"
-#include "kernels/rope.h"
-#include "policy/activations.h"
 
 namespace zeroth {
+
+AttentionLayout MlaPart::layout(const ForwardBatch& batch) const {
+  return {.groups = groups.data(),
+          .num_groups = static_cast<std::int64_t>(groups.size()),
+          .members = members.data(),
+          .num_members = static_cast<std::int64_t>(members.size()),
+          .runs = batch.runs.data()};
+}
+
 namespace {
 
-struct Shape {
-  explicit Shape(const AttentionConfig& c)
-      : H(c.num_heads),
-        nope(c.qk_nope_head_dim),
-        rope(c.qk_rope_head_dim),
-        v(c.v_head_dim),
-        R(c.kv_lora_rank) {}
-  std::int64_t H, nope, rope, v, R;
-  std::int64_t qk() const { return nope + rope; }
-  std::int64_t latent() const { return R + rope; }
-};
+void append_group(const ForwardBatch& batch, const AttentionGroup& group, MlaPart& part) {
+  part.groups.push_back(group);
+  part.groups.back().first_member = static_cast<std::int64_t>(part.members.size());
+  for (std::int64_t m = group.first_member; m < group.first_member + group.num_members; ++m) {
+    const AttentionMember& member = batch.members[static_cast<std::size_t>(m)];
+    part.members.push_back(member);
+    if (part.rows.empty() ||
+        part.rows.back().first + part.rows.back().count != member.first_query) {
+      part.rows.push_back({member.first_query, 0});
+    }
+    part.rows.back().count += member.num_queries;
+  }
+}
 
-AttentionShape attention_shape(const AttentionConfig& c) {
-  const Shape s(c);
+}  // namespace
+
+MlaPart prompts_of(const ForwardBatch& batch) {
+  MlaPart part;
+  for (const AttentionGroup& group : batch.groups) {
+    if (group.prefix_length == 0) append_group(batch, group, part);
+  }
+  return part;
+}
+
+MlaPart completions_of(const ForwardBatch& batch) {
+  MlaPart part;
+  for (const AttentionGroup& group : batch.groups) {
+    if (group.prefix_length > 0) append_group(batch, group, part);
+  }
+  return part;
+}
+
+AttentionShape absorbed_shape(const AttentionConfig& c) {
+  const MlaShape s(c);
   return {.H = s.H,
           .Hkv = 1,
           .Dk = s.latent(),
@@ -37,8 +61,22 @@ AttentionShape attention_shape(const AttentionConfig& c) {
           .scale = static_cast<float>(c.softmax_scale)};
 }
 
-RopeArgs rope_args(const LayerPass& pass, float* x, std::int64_t row, std::int64_t head,
-                   std::int64_t heads) {
+AttentionShape expanded_shape(const AttentionConfig& c) {
+  const MlaShape s(c);
+  const std::int64_t head = s.qk() + s.v;
+  return {.H = s.H,
+          .Hkv = s.H,
+          .Dk = s.qk(),
+          .Dv = s.v,
+          .cache_row = s.H * head,
+          .k_head = head,
+          .v_offset = s.qk(),
+          .v_head = head,
+          .scale = static_cast<float>(c.softmax_scale)};
+}
+
+RopeArgs mla_rope(const LayerPass& pass, float* x, std::int64_t row, std::int64_t head,
+                  std::int64_t heads) {
   const AttentionConfig& c = pass.config().attention;
   return {.x = x,
           .row = row,
@@ -52,7 +90,6 @@ RopeArgs rope_args(const LayerPass& pass, float* x, std::int64_t row, std::int64
           .interleaved = c.rope.interleaved};
 }
 
-// Copies the rope part of every head between [T, H, from_width] and [T, H, to_width].
 void copy_rope_part(std::int64_t rows, const float* from, std::int64_t from_width,
                     std::int64_t from_at, float* to, std::int64_t to_width, std::int64_t to_at,
                     std::int64_t rope) {
@@ -62,10 +99,13 @@ void copy_rope_part(std::int64_t rows, const float* from, std::int64_t from_widt
   }
 }
 
+namespace {
+
+// q [T, H, nope + rope], turned.
 void queries(const LayerPass& pass, LayerActivations& a) {
   const AttentionConfig& c = pass.config().attention;
   const MlaWeights& w = pass.weights().mla;
-  const Shape s(c);
+  const MlaShape s(c);
   const std::int64_t width = s.H * s.qk();
   const bool round = pass.policy.rounds();
   float* q = a.q.resize(pass.T() * width);
@@ -87,21 +127,16 @@ void queries(const LayerPass& pass, LayerActivations& a) {
   } else {
     apply_linear(pass, w.q.forward, a.h1.data(), pass.D(), q, width, nullptr, false, round);
   }
-  RopeArgs turn = rope_args(pass, q + s.nope, width, s.qk(), s.H);
+  RopeArgs turn = mla_rope(pass, q + s.nope, width, s.qk(), s.H);
   turn.round_bf16 = round;
   rope(pass.context, turn);
-  float* full = a.q_full.resize(pass.T() * s.H * s.latent());
-  for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(pass, w.uk[static_cast<std::size_t>(h)].forward, q + h * s.qk(), width,
-                 full + h * s.latent(), s.H * s.latent(), nullptr, false, round);
-  }
-  copy_rope_part(pass.T() * s.H, q, s.qk(), s.nope, full, s.latent(), s.R, s.rope);
 }
 
+// kv [T, R + rope]: the latent, normed, and the rope key, turned.
 void latents(const LayerPass& pass, LayerActivations& a) {
   const AttentionConfig& c = pass.config().attention;
   const MlaWeights& w = pass.weights().mla;
-  const Shape s(c);
+  const MlaShape s(c);
   const std::int64_t width = s.latent();
   const bool round = pass.policy.rounds();
   float* raw = a.kv_raw.resize(pass.T() * width);
@@ -118,196 +153,137 @@ void latents(const LayerPass& pass, LayerActivations& a) {
                           .eps = static_cast<float>(c.lora_norm_eps),
                           .round_bf16 = round});
   copy_rope_part(pass.T(), raw, width, s.R, kv, width, s.R, s.rope);
-  RopeArgs turn = rope_args(pass, kv + s.R, width, 0, 1);
+  RopeArgs turn = mla_rope(pass, kv + s.R, width, 0, 1);
   turn.round_bf16 = round;
   rope(pass.context, turn);
+}
+
+// apply_linear on some of the tokens.
+void linear_rows(const LayerPass& pass, const TokenRows& rows, const PackedWeight& weight,
+                 const float* x, std::int64_t ldx, float* y, std::int64_t ldy, bool add) {
+  gemm(pass.context, {.x = x + rows.first * ldx,
+                      .ldx = ldx,
+                      .M = rows.count,
+                      .weights = &weight,
+                      .y = y + rows.first * ldy,
+                      .ldy = ldy,
+                      .add_to_y = add,
+                      .round_bf16 = pass.policy.rounds()});
+}
+
+// q -> q_full [T, H, R + rope]
+void absorb(const LayerPass& pass, const TokenRows& rows, LayerActivations& a) {
+  const MlaShape s(pass.config().attention);
+  const std::int64_t width = s.H * s.qk();
+  const std::int64_t full_width = s.H * s.latent();
+  for (std::int64_t h = 0; h < s.H; ++h) {
+    linear_rows(pass, rows, pass.weights().mla.uk[static_cast<std::size_t>(h)].forward,
+                a.q.data() + h * s.qk(), width, a.q_full.data() + h * s.latent(), full_width,
+                false);
+  }
+  copy_rope_part(rows.count * s.H, a.q.data() + rows.first * width, s.qk(), s.nope,
+                 a.q_full.data() + rows.first * full_width, s.latent(), s.R, s.rope);
+}
+
+void cache_latents(const LayerPass& pass, const TokenRows& rows, const LayerActivations& a) {
+  const std::int64_t width = pass.cache.width(pass.index);
   float* cache = pass.cache.layer(pass.index);
-  for (std::int64_t t = 0; t < pass.T(); ++t) {
-    std::memcpy(cache + pass.batch.cache_rows[static_cast<std::size_t>(t)] * width, kv + t * width,
-                static_cast<std::size_t>(width) * 4);
+  for (std::int64_t t = rows.first; t < rows.first + rows.count; ++t) {
+    std::memcpy(cache + pass.batch.cache_rows[static_cast<std::size_t>(t)] * width,
+                a.kv.data() + t * width, static_cast<std::size_t>(width) * 4);
+  }
+}
+
+// kv -> the prompts' cache rows
+void cache_expanded(const LayerPass& pass, const TokenRows& rows, LayerActivations& a) {
+  const MlaShape s(pass.config().attention);
+  const AttentionShape shape = expanded_shape(pass.config().attention);
+  linear_rows(pass, rows, pass.weights().mla.expand.forward, a.kv.data(), s.latent(),
+              a.expanded.data(), s.kv_b(), false);
+  for (std::int64_t t = rows.first; t < rows.first + rows.count; ++t) {
+    const float* from = a.expanded.data() + t * s.kv_b();
+    const float* rope = a.kv.data() + t * s.latent() + s.R;
+    float* to = pass.cache.prompts(pass.index) +
+                pass.batch.cache_rows[static_cast<std::size_t>(t)] * shape.cache_row;
+    for (std::int64_t h = 0; h < s.H; ++h, from += s.nope + s.v, to += shape.k_head) {
+      std::memcpy(to, from, static_cast<std::size_t>(s.nope) * 4);
+      std::memcpy(to + s.nope, rope, static_cast<std::size_t>(s.rope) * 4);
+      std::memcpy(to + s.qk(), from + s.nope, static_cast<std::size_t>(s.v) * 4);
+    }
+  }
+}
+
+void attend_expanded(const LayerPass& pass, const MlaPart& part, LayerActivations& a) {
+  if (part.empty()) return;
+  a.expanded.resize(pass.T() * MlaShape(pass.config().attention).kv_b());
+  for (const TokenRows& rows : part.rows) cache_expanded(pass, rows, a);
+  attention(pass.context, {.layout = part.layout(pass.batch),
+                           .shape = expanded_shape(pass.config().attention),
+                           .q = a.q.data(),
+                           .cache = pass.cache.prompts(pass.index),
+                           .out = a.heads.data(),
+                           .row_max = a.row_max.data(),
+                           .row_sum = a.row_sum.data(),
+                           .round_bf16 = pass.policy.rounds()});
+}
+
+// With `over_expanded` the prefixes of the groups are expanded.
+void attend_absorbed(const LayerPass& pass, const AttentionLayout& layout,
+                     const std::vector<TokenRows>& parts, bool over_expanded, LayerActivations& a) {
+  if (layout.num_groups == 0) return;
+  const MlaShape s(pass.config().attention);
+  a.q_full.resize(pass.T() * s.H * s.latent());
+  for (const TokenRows& rows : parts) {
+    absorb(pass, rows, a);
+    cache_latents(pass, rows, a);
+  }
+  AttentionArgs args{.layout = layout,
+                     .shape = absorbed_shape(pass.config().attention),
+                     .q = a.q_full.data(),
+                     .cache = pass.cache.layer(pass.index),
+                     .out = a.attended.resize(pass.T() * s.H * s.R),
+                     .row_max = a.row_max.data(),
+                     .row_sum = a.row_sum.data(),
+                     .round_bf16 = pass.policy.rounds()};
+  if (over_expanded) {
+    args.prefix = {.shape = expanded_shape(pass.config().attention),
+                   .q = a.q.data(),
+                   .cache = pass.cache.prompts(pass.index),
+                   .out = a.prefix_heads.resize(pass.T() * s.H * s.v)};
+  }
+  attention(pass.context, args);
+  const std::int64_t width = s.H * s.v;
+  for (const TokenRows& rows : parts) {
+    if (over_expanded) {
+      std::memcpy(a.heads.data() + rows.first * width, a.prefix_heads.data() + rows.first * width,
+                  static_cast<std::size_t>(rows.count * width) * 4);
+    }
+    for (std::int64_t h = 0; h < s.H; ++h) {
+      linear_rows(pass, rows, pass.weights().mla.uv[static_cast<std::size_t>(h)].forward,
+                  a.attended.data() + h * s.R, s.H * s.R, a.heads.data() + h * s.v, width,
+                  over_expanded);
+    }
   }
 }
 
 }  // namespace
 
 void mla_forward(const LayerPass& pass, LayerActivations& a) {
-  const Shape s(pass.config().attention);
-  const MlaWeights& w = pass.weights().mla;
-  const bool round = pass.policy.rounds();
+  const MlaShape s(pass.config().attention);
   queries(pass, a);
   latents(pass, a);
-  attention(pass.context, {.layout = pass.batch.layout(),
-                           .shape = attention_shape(pass.config().attention),
-                           .q = a.q_full.data(),
-                           .cache = pass.cache.layer(pass.index),
-                           .out = a.attended.resize(pass.T() * s.H * s.R),
-                           .row_max = a.row_max.resize(pass.T() * s.H),
-                           .row_sum = a.row_sum.resize(pass.T() * s.H),
-                           .round_bf16 = round});
-  float* heads = a.heads.resize(pass.T() * s.H * s.v);
-  for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(pass, w.uv[static_cast<std::size_t>(h)].forward, a.attended.data() + h * s.R,
-                 s.H * s.R, heads + h * s.v, s.H * s.v, nullptr, false, round);
+  a.row_max.resize(pass.T() * s.H);
+  a.row_sum.resize(pass.T() * s.H);
+  a.heads.resize(pass.T() * s.H * s.v);
+  if (pass.config().attention.mla_prefix == MlaPrefix::expanded) {
+    attend_expanded(pass, prompts_of(pass.batch), a);
+    const MlaPart completions = completions_of(pass.batch);
+    attend_absorbed(pass, completions.layout(pass.batch), completions.rows, true, a);
+  } else {
+    attend_absorbed(pass, pass.batch.layout(), {{0, pass.T()}}, false, a);
   }
-  apply_linear(pass, w.o.forward, heads, s.H * s.v, a.x_mid.data(), pass.D(), nullptr, true, false);
-}
-
-namespace {
-
-// Gradient of the value half of kv_b and of the latent outputs: heads -> attended.
-void value_backward(const LayerBackwardPass& pass, const float* dheads, float* dattended) {
-  const LayerPass& f = pass.forward;
-  const Shape s(f.config().attention);
-  const MlaWeights& w = f.weights().mla;
-  for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(f, w.uv[static_cast<std::size_t>(h)].backward, dheads + h * s.v, s.H * s.v,
-                 dattended + h * s.R, s.H * s.R, nullptr, false, false);
-    float* dw = pass.gradients + w.kv_b + (h * (s.nope + s.v) + s.nope) * s.R;
-    weight_gradient(f.context,
-                    {.x = pass.kept.attended.data() + h * s.R,
-                     .ldx = s.H * s.R,
-                     .dy = dheads + h * s.v,
-                     .ldy = s.H * s.v,
-                     .N = s.v,
-                     .K = s.R,
-                     .segments = f.batch.segments.data(),
-                     .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                     .dw = &dw});
-  }
-}
-
-// Gradient of the key half of kv_b and of q: q_full -> q, turned back.
-void absorb_backward(const LayerBackwardPass& pass, const float* dfull, float* dq) {
-  const LayerPass& f = pass.forward;
-  const Shape s(f.config().attention);
-  const MlaWeights& w = f.weights().mla;
-  for (std::int64_t h = 0; h < s.H; ++h) {
-    apply_linear(f, w.uk[static_cast<std::size_t>(h)].backward, dfull + h * s.latent(),
-                 s.H * s.latent(), dq + h * s.qk(), s.H * s.qk(), nullptr, false, false);
-    float* dw = pass.gradients + w.kv_b + h * (s.nope + s.v) * s.R;
-    weight_gradient(f.context,
-                    {.x = dfull + h * s.latent(),
-                     .ldx = s.H * s.latent(),
-                     .dy = pass.kept.q.data() + h * s.qk(),
-                     .ldy = s.H * s.qk(),
-                     .N = s.nope,
-                     .K = s.R,
-                     .segments = f.batch.segments.data(),
-                     .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                     .dw = &dw});
-  }
-  copy_rope_part(f.T() * s.H, dfull, s.latent(), s.R, dq, s.qk(), s.nope, s.rope);
-  RopeArgs turn = rope_args(f, dq + s.nope, s.H * s.qk(), s.qk(), s.H);
-  turn.backward = true;
-  rope(f.context, turn);
-}
-
-void norm_weight_gradient(const LayerBackwardPass& pass, const float* dy, const float* x,
-                          std::int64_t width, std::int64_t columns, const float* rstd,
-                          std::int64_t norm) {
-  const LayerPass& f = pass.forward;
-  column_gradient(f.context,
-                  {.dy = dy,
-                   .ldy = width,
-                   .x = x,
-                   .ldx = width,
-                   .scale = rstd,
-                   .N = columns,
-                   .segments = f.batch.segments.data(),
-                   .num_segments = static_cast<std::int64_t>(f.batch.segments.size()) - 1,
-                   .db = pass.gradients + norm});
-}
-
-// dq -> dh (written).
-void query_backward(const LayerBackwardPass& pass, const float* dq, float* dlora) {
-  const LayerPass& f = pass.forward;
-  const AttentionConfig& c = f.config().attention;
-  const MlaWeights& w = f.weights().mla;
-  const Shape s(c);
-  const std::int64_t width = s.H * s.qk();
-  float* dh = pass.scratch.dh.data();
-  if (c.q_lora_rank == 0) {
-    add_linear_gradient(pass, w.q, pass.kept.h1.data(), f.D(), dq, width);
-    apply_linear(f, w.q.backward, dq, width, dh, f.D(), nullptr, false, false);
-    return;
-  }
-  const std::int64_t rank = c.q_lora_rank;
-  add_linear_gradient(pass, w.q_b, pass.kept.q_a_normed.data(), rank, dq, width);
-  apply_linear(f, w.q_b.backward, dq, width, dlora, rank, nullptr, false, false);
-  norm_weight_gradient(pass, dlora, pass.kept.q_a.data(), rank, rank, pass.kept.rstd_q.data(),
-                       w.q_a_norm);
-  rms_norm_backward(f.context, {.x = pass.kept.q_a.data(),
-                                .ldx = rank,
-                                .gamma = f.policy.at(w.q_a_norm),
-                                .rstd = pass.kept.rstd_q.data(),
-                                .dy = dlora,
-                                .ldy = rank,
-                                .dx = dlora,
-                                .lddx = rank,
-                                .T = f.T(),
-                                .D = rank});
-  add_linear_gradient(pass, w.q, pass.kept.h1.data(), f.D(), dlora, rank);
-  apply_linear(f, w.q.backward, dlora, rank, dh, f.D(), nullptr, false, false);
-}
-
-// dcache rows -> dh (added).
-void latent_backward(const LayerBackwardPass& pass, float* dkv) {
-  const LayerPass& f = pass.forward;
-  const MlaWeights& w = f.weights().mla;
-  const Shape s(f.config().attention);
-  const std::int64_t width = s.latent();
-  const float* dcache = pass.dcache.layer(f.index);
-  for (std::int64_t t = 0; t < f.T(); ++t) {
-    std::memcpy(dkv + t * width, dcache + f.batch.cache_rows[static_cast<std::size_t>(t)] * width,
-                static_cast<std::size_t>(width) * 4);
-  }
-  RopeArgs turn = rope_args(f, dkv + s.R, width, 0, 1);
-  turn.backward = true;
-  rope(f.context, turn);
-  norm_weight_gradient(pass, dkv, pass.kept.kv_raw.data(), width, s.R, pass.kept.rstd_kv.data(),
-                       w.kv_a_norm);
-  rms_norm_backward(f.context, {.x = pass.kept.kv_raw.data(),
-                                .ldx = width,
-                                .gamma = f.policy.at(w.kv_a_norm),
-                                .rstd = pass.kept.rstd_kv.data(),
-                                .dy = dkv,
-                                .ldy = width,
-                                .dx = dkv,
-                                .lddx = width,
-                                .T = f.T(),
-                                .D = s.R});
-  add_linear_gradient(pass, w.kv_a, pass.kept.h1.data(), f.D(), dkv, width);
-  apply_linear(f, w.kv_a.backward, dkv, width, pass.scratch.dh.data(), f.D(), nullptr, true, false);
-}
-
-}  // namespace
-
-void mla_backward(const LayerBackwardPass& pass) {
-  const LayerPass& f = pass.forward;
-  const AttentionConfig& c = f.config().attention;
-  const MlaWeights& w = f.weights().mla;
-  const Shape s(c);
-  BackwardScratch& scratch = pass.scratch;
-  float* dheads = scratch.a.resize(f.T() * s.H * s.v);
-  float* dattended = scratch.b.resize(f.T() * s.H * s.R);
-  float* dfull = scratch.c.resize(f.T() * s.H * s.latent());
-  add_linear_gradient(pass, w.o, pass.kept.heads.data(), s.H * s.v, scratch.dx.data(), f.D());
-  apply_linear(f, w.o.backward, scratch.dx.data(), f.D(), dheads, s.H * s.v, nullptr, false, false);
-  value_backward(pass, dheads, dattended);
-  attention_backward(f.context, {.layout = f.batch.layout(),
-                                 .shape = attention_shape(c),
-                                 .q = pass.kept.q_full.data(),
-                                 .cache = f.cache.layer(f.index),
-                                 .out = pass.kept.attended.data(),
-                                 .row_max = pass.kept.row_max.data(),
-                                 .row_sum = pass.kept.row_sum.data(),
-                                 .dout = dattended,
-                                 .dq = dfull,
-                                 .dcache = pass.dcache.layer(f.index)});
-  float* dq = scratch.b.resize(f.T() * s.H * s.qk());
-  absorb_backward(pass, dfull, dq);
-  query_backward(pass, dq, scratch.a.resize(f.T() * std::max<std::int64_t>(1, c.q_lora_rank)));
-  latent_backward(pass, scratch.c.resize(f.T() * s.latent()));
+  apply_linear(pass, pass.weights().mla.o.forward, a.heads.data(), s.H * s.v, a.x_mid.data(),
+               pass.D(), nullptr, true, false);
 }
 
 }  // namespace zeroth

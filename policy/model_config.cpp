@@ -1,6 +1,7 @@
 #include "policy/model_config.h"
 
 #include "policy/families/families.h"
+#include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
 
@@ -22,6 +23,25 @@ ModelConfig parse_model_config(std::string_view json, const std::string& source)
     return config;
   }
   reader.fail("model_type", "one of " + known_model_types());
+}
+
+ModelConfig read_model_config(const std::filesystem::path& file, MlaPrefix mla_prefix) {
+  ModelConfig config = read_model_config(file);
+  set_mla_prefix(config, mla_prefix, file.string());
+  return config;
+}
+
+void set_mla_prefix(ModelConfig& config, MlaPrefix mla_prefix, const std::string& model) {
+  for (LayerConfig& layer : config.layers) {
+    if (mla_prefix == MlaPrefix::expanded && layer.attention.kind != AttentionKind::mla) {
+      throw InputError({.source = "configuration",
+                        .field = "mla_prefix",
+                        .expected = "absorbed, since " + model + " (" + config.model_type +
+                                    ") has no latent attention",
+                        .actual = "expanded"});
+    }
+    layer.attention.mla_prefix = mla_prefix;
+  }
 }
 
 }  // namespace zeroth

@@ -20,6 +20,9 @@ struct RopeConfig {
 
 enum class AttentionKind { gqa, mla };
 
+/// The algebra in which latent attention meets the keys of a prompt (policy/mla.h).
+enum class MlaPrefix { absorbed, expanded };
+
 struct AttentionConfig {
   AttentionKind kind = AttentionKind::gqa;
   std::int64_t num_heads = 0;     // H
@@ -32,6 +35,7 @@ struct AttentionConfig {
   std::int64_t qk_nope_head_dim = 0;
   std::int64_t qk_rope_head_dim = 0;
   std::int64_t v_head_dim = 0;
+  MlaPrefix mla_prefix = MlaPrefix::absorbed;  // mla only; a run's choice, not in config.json
   double lora_norm_eps =
       1e-6;  // mla: eps of q_a_layernorm and kv_a_layernorm (transformers' default)
   double softmax_scale = 0.0;  // multiplies q·k, yarn's mscale² included
@@ -78,8 +82,15 @@ struct ModelConfig {
 /// inconsistent value and for an unknown model_type (naming those that are known).
 ModelConfig read_model_config(const std::filesystem::path& file);
 
+/// The same, with a run's choice of mla_prefix.
+ModelConfig read_model_config(const std::filesystem::path& file, MlaPrefix mla_prefix);
+
 /// The same from text; `source` names it in errors.
 ModelConfig parse_model_config(std::string_view json, const std::string& source);
+
+/// Sets a run's choice of mla_prefix. InputError for `expanded` and a model without latent
+/// attention, which the error calls `model`.
+void set_mla_prefix(ModelConfig& config, MlaPrefix mla_prefix, const std::string& model);
 
 /// One tensor of a checkpoint: Hugging Face name and shape.
 struct TensorSpec {

@@ -100,7 +100,11 @@ void PackedPolicy::pack_mla(const AttentionConfig& config, const std::string& pr
   const std::string o = prefix + "o_proj.weight";
   pack_linear(std::span(&o, 1), into.o, type());
   into.kv_a_norm = offset(prefix + "kv_a_layernorm.weight");
-  into.kv_b = offset(prefix + "kv_b_proj.weight");
+  const std::string kv_b = prefix + "kv_b_proj.weight";
+  into.kv_b = offset(kv_b);
+  if (config.mla_prefix == MlaPrefix::expanded) {
+    pack_linear(std::span(&kv_b, 1), into.expand, type());
+  }
   const auto heads = static_cast<std::size_t>(config.num_heads);
   into.uk.resize(heads);
   into.uv.resize(heads);

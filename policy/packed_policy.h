@@ -33,6 +33,7 @@ struct MlaWeights {
   Linear kv_a;
   std::vector<Linear> uk;  // [H] kv_b's key half, absorbed: [R, nope]; backward is [nope, R]
   std::vector<Linear> uv;  // [H] kv_b's value half: [v, R]
+  Linear expand;           // kv_b as it is, [H * (nope + v), R]; with an expanded prefix only
   Linear o;
   std::int64_t q_a_norm = -1;
   std::int64_t kv_a_norm = -1;

@@ -20,6 +20,7 @@ struct PolicyOptions {
   std::string model_name_or_path;
   std::int64_t seed = 42;
   std::string dtype = "bfloat16";
+  std::string mla_prefix = "absorbed";
   std::int64_t num_threads = 0;
   std::string isa = "auto";
 };
@@ -30,6 +31,9 @@ void visit_fields(Visitor& v, PolicyOptions& c) {
   v("seed", c.seed, "key of every random number");
   v("dtype", c.dtype, "type of products; sums and master weights stay float32",
     {"float32", "bfloat16"});
+  v("mla_prefix", c.mla_prefix,
+    "how latent attention meets prompts; expanded: fewer products, more memory, other bits in bf16",
+    {"absorbed", "expanded"});
   v("num_threads", c.num_threads, "threads; 0 = every core; never changes a number");
   v("isa", c.isa, "instruction set of the kernels; never changes a number",
     {"auto", "portable", "avx2", "avx512"});

@@ -89,8 +89,9 @@ void Learner::lay_out(std::span<const TrainingGroup> groups, BatchForward& out) 
       out.expert_counts.emplace_back(static_cast<std::size_t>(layer.ffn.num_experts), 0);
     }
   }
-  cache_.resize(rows + largest_chunk);
-  dcache_.resize(rows + largest_chunk);
+  first_completion_row_ = expands_prompts(policy_.config()) ? 0 : rows;
+  cache_.resize(first_completion_row_ + largest_chunk, rows);
+  dcache_.resize(first_completion_row_ + largest_chunk, rows);
 }
 
 // The decoder checks the tokens it is fed; a completion's last one is a target only.
@@ -181,7 +182,7 @@ void Learner::lay_out_chunk(const Chunk& chunk, std::span<const TrainingGroup> g
   batch.clear();
   batch.segments.push_back(0);
   chunk_targets_ = {};
-  const std::int64_t first_row = prompt_batch_.size();
+  const std::int64_t first_row = first_completion_row_;
   for (std::size_t i = chunk.first; i < chunk.last; ++i) {
     const Completion& completion = completions_[i];
     const auto prompt_length = static_cast<std::int64_t>(groups[completion.group].prompt.size());
@@ -256,7 +257,7 @@ void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> group
                 config_.temperature, dlogprobs, head_buffers_,
                 scratch_.dx.resize(fed * policy_.config().hidden_size), gradients);
   for (std::size_t layer = 0; layer < policy_.config().layers.size(); ++layer) {
-    float* rows = dcache_.layer(layer) + prompt_batch_.size() * dcache_.width(layer);
+    float* rows = dcache_.layer(layer) + first_completion_row_ * dcache_.width(layer);
     std::fill_n(rows, fed * dcache_.width(layer), 0.0F);
   }
   decoder_backward(context_, policy_, chunk_batch_, cache_, chunk_activations_, scratch_, dcache_,

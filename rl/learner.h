@@ -97,6 +97,7 @@ class Learner {
 
   std::vector<Completion> completions_;
   std::vector<std::int64_t> prompt_rows_;  // [groups] first cache row of each prompt
+  std::int64_t first_completion_row_ = 0;  // cache row of a chunk's first token
   Cache cache_;
   Cache dcache_;
   Activations prompt_activations_{true};

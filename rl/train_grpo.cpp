@@ -76,7 +76,8 @@ std::unique_ptr<Engine> make_engine(const Context& context, const GrpoConfig& co
 
 RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs,
                      TrainingHooks hooks) {
-  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
+  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
+                       parse_mla_prefix(config.mla_prefix));
   check_lengths(config.dataset_name, config, policy, inputs.problems, inputs.prompt_template);
   check_lengths(config.eval_dataset_name, config, policy, inputs.eval_problems,
                 inputs.prompt_template);

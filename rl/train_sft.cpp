@@ -55,7 +55,8 @@ std::vector<TrainingGroup> make_examples(const TrainedPolicy& policy, const SftC
 RunResult train_sft(const Context& context, const SftConfig& config,
                     const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
                     TrainingHooks hooks) {
-  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
+  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
+                       parse_mla_prefix(config.mla_prefix));
   RunSettings settings = run_settings(config);
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
   settings.emplace_back("data_sha256", data_sha256(problems, prompt_template));

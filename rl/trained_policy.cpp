@@ -41,10 +41,10 @@ void check(const ModelConfig& config, const Tokenizer& tokenizer,
 }  // namespace
 
 TrainedPolicy::TrainedPolicy(const Context& context, const std::filesystem::path& directory,
-                             Dtype dtype)
+                             Dtype dtype, MlaPrefix mla_prefix)
     : context_(context),
       directory_(directory),
-      config_(read_model_config(directory / "config.json")),
+      config_(read_model_config(directory / "config.json", mla_prefix)),
       tokenizer_(Tokenizer::load(directory)),
       weights_(load_weights(directory, config_)),
       packed_(config_, weights_, dtype, true),

@@ -25,8 +25,10 @@ struct AdamwOptions {
 class TrainedPolicy {
  public:
   /// Loads config.json, weights and tokenizer from `directory`, moments at zero. InputError when
-  /// the tokenizer has more tokens than the model, or no end-of-sequence id is known.
-  TrainedPolicy(const Context& context, const std::filesystem::path& directory, Dtype dtype);
+  /// the tokenizer has more tokens than the model, no end-of-sequence id is known, or mla_prefix is
+  /// not for this model.
+  TrainedPolicy(const Context& context, const std::filesystem::path& directory, Dtype dtype,
+                MlaPrefix mla_prefix = MlaPrefix::absorbed);
   TrainedPolicy(const TrainedPolicy&) = delete;
   TrainedPolicy& operator=(const TrainedPolicy&) = delete;
 

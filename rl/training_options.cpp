@@ -10,6 +10,12 @@ Dtype parse_dtype(const std::string& text) {
   throw std::invalid_argument("dtype: " + text);
 }
 
+MlaPrefix parse_mla_prefix(const std::string& text) {
+  if (text == "absorbed") return MlaPrefix::absorbed;
+  if (text == "expanded") return MlaPrefix::expanded;
+  throw std::invalid_argument("mla_prefix: " + text);
+}
+
 ScheduleConfig schedule_of(const TrainingOptions& options) {
   LrSchedulerType type = LrSchedulerType::constant;
   if (options.lr_scheduler_type == "linear") type = LrSchedulerType::linear;

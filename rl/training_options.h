@@ -10,6 +10,7 @@ namespace zeroth {
 
 /// std::invalid_argument for a word that check(config) would have refused.
 Dtype parse_dtype(const std::string& text);
+MlaPrefix parse_mla_prefix(const std::string& text);
 
 ScheduleConfig schedule_of(const TrainingOptions& options);
 AdamwOptions adamw_of(const TrainingOptions& options);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -37,7 +38,7 @@ LocalEngine::LocalEngine(const Context& context, const PackedPolicy& policy, Eng
 }
 
 std::int64_t LocalEngine::cache_bytes() const {
-  return cache_.rows() * cache_bytes_per_token(policy_.config());
+  return cache_.bytes();
 }
 
 void LocalEngine::check_lengths(std::span<const GenerateRequest> requests,
@@ -53,13 +54,26 @@ void LocalEngine::check_lengths(std::span<const GenerateRequest> requests,
   }
 }
 
-std::int64_t LocalEngine::num_pages(std::span<const GenerateRequest> requests,
-                                    const SamplingParams& sampling) const {
-  const std::int64_t enough =
-      enough_pages(requests, sampling, config_.max_num_seqs, config_.page_size);
-  if (config_.max_cache_bytes == 0) return enough;
-  const std::int64_t page_bytes = config_.page_size * cache_bytes_per_token(policy_.config());
-  return std::min(enough, config_.max_cache_bytes / page_bytes);
+// As many as are useful and max_cache_bytes allows. Short of bytes, prompts with pages of their own
+// get the share of them that they would have with enough, and never less than the longest takes.
+PageCounts LocalEngine::num_pages(std::span<const GenerateRequest> requests,
+                                  const SamplingParams& sampling) const {
+  PageCounts pages = enough_pages(requests, sampling, config_.max_num_seqs, config_.page_size);
+  const std::int64_t page = config_.page_size * cache_bytes_per_token(policy_.config());
+  const std::int64_t prompt_page =
+      config_.page_size * prompt_cache_bytes_per_token(policy_.config());
+  const std::int64_t bytes = config_.max_cache_bytes;
+  const std::int64_t wanted = pages.prompts * prompt_page + pages.completions * page;
+  if (bytes == 0 || wanted <= bytes) return pages;
+  if (!expands_prompts(policy_.config())) {
+    return {.completions = bytes / page};
+  }
+  const double share = static_cast<double>(bytes) / static_cast<double>(wanted);
+  const PageCounts fewest = fewest_pages(requests, sampling, config_.page_size);
+  pages.prompts = std::max(fewest.prompts,
+                           static_cast<std::int64_t>(share * static_cast<double>(pages.prompts)));
+  pages.completions = std::max<std::int64_t>(0, (bytes - pages.prompts * prompt_page) / page);
+  return pages;
 }
 
 std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> requests,
@@ -67,14 +81,18 @@ std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> reques
                                          const GroupSink& on_group) {
   check_lengths(requests, sampling);
   Sampler sampler(sampling.temperature);
-  const std::int64_t pages = num_pages(requests, sampling);
+  const PageCounts pages = num_pages(requests, sampling);
+  const bool own_pages = expands_prompts(policy_.config());
+  const std::int64_t shared_pages = own_pages ? pages.completions : pages.all();
   Scheduler scheduler(requests, sampling,
                       {.max_num_seqs = config_.max_num_seqs,
                        .page_size = config_.page_size,
-                       .num_pages = pages,
+                       .num_pages = shared_pages,
+                       .num_prompt_pages = own_pages ? std::optional(pages.prompts) : std::nullopt,
                        .prefill_chunk = config_.prefill_chunk,
                        .stop_tokens = policy_.config().eos_token_ids});
-  cache_.resize(std::max(cache_.rows(), pages * config_.page_size));
+  cache_.resize(std::max(cache_.rows(), shared_pages * config_.page_size),
+                std::max(cache_.prompt_rows(), pages.prompts * config_.page_size));
   while (scheduler.next(batch_, draws_)) {
     decoder_forward(context_, policy_, batch_, cache_, activations_);
     if (config_.record_experts) scheduler.record_experts(batch_, activations_.experts);

@@ -47,8 +47,8 @@ class LocalEngine : public Engine {
  private:
   void check_lengths(std::span<const GenerateRequest> requests,
                      const SamplingParams& sampling) const;
-  std::int64_t num_pages(std::span<const GenerateRequest> requests,
-                         const SamplingParams& sampling) const;
+  PageCounts num_pages(std::span<const GenerateRequest> requests,
+                       const SamplingParams& sampling) const;
 
   Context context_;
   const PackedPolicy& policy_;

@@ -29,19 +29,26 @@ std::int64_t length(const GenerateRequest& request) {
 
 }  // namespace
 
-std::int64_t enough_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
-                          std::int64_t max_num_seqs, std::int64_t page_size) {
+PageCounts fewest_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
+                        std::int64_t page_size) {
   const PageAllocator pages(0, page_size);
-  std::int64_t completions = 0;
-  std::int64_t longest = 0;
+  PageCounts counts;
   for (const GenerateRequest& request : requests) {
-    completions += request.num_generations;
-    longest = std::max(longest, pages.pages_for(length(request)));
+    counts.prompts = std::max(counts.prompts, pages.pages_for(length(request)));
+    counts.completions = pages.pages_for(completion_rows(sampling));
   }
+  return counts;
+}
+
+PageCounts enough_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
+                        std::int64_t max_num_seqs, std::int64_t page_size) {
+  std::int64_t completions = 0;
+  for (const GenerateRequest& request : requests) completions += request.num_generations;
   // A group is active only while it holds or will take a slot.
   const auto groups = std::min(static_cast<std::int64_t>(requests.size()), max_num_seqs);
-  return groups * longest +
-         std::min(completions, max_num_seqs) * pages.pages_for(completion_rows(sampling));
+  const PageCounts one = fewest_pages(requests, sampling, page_size);
+  return {.prompts = groups * one.prompts,
+          .completions = std::min(completions, max_num_seqs) * one.completions};
 }
 
 Scheduler::Scheduler(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
@@ -50,6 +57,7 @@ Scheduler::Scheduler(std::span<const GenerateRequest> requests, const SamplingPa
       sampling_(sampling),
       config_(config),
       pages_(config.num_pages, config.page_size),
+      prompt_pages_(config.num_prompt_pages.value_or(0), config.page_size),
       groups_(requests.size()),
       completion_pages_(pages_.pages_for(completion_rows(sampling))) {
   if (sampling.max_new_tokens < 1 || config.max_num_seqs < 1 || config.prefill_chunk < 0) {
@@ -60,11 +68,13 @@ Scheduler::Scheduler(std::span<const GenerateRequest> requests, const SamplingPa
   }
   for (std::size_t i = 0; i < requests.size(); ++i) {
     check(requests[i], i);
-    if (prompt_pages(i) + completion_pages_ > config.num_pages) {
+    if (!fits(i, 0, 0)) {
+      const std::string of_prompts =
+          config.num_prompt_pages ? std::to_string(*config.num_prompt_pages) + " and " : "";
       throw std::invalid_argument(
           "generate: request " + std::to_string(i) + " takes " + std::to_string(prompt_pages(i)) +
           " pages for its prompt and " + std::to_string(completion_pages_) +
-          " for a completion, and the cache has " + std::to_string(config.num_pages));
+          " for a completion, and the cache has " + of_prompts + std::to_string(config.num_pages));
     }
     groups_[i].completions.resize(static_cast<std::size_t>(requests[i].num_generations));
     statistics_.num_completions += requests[i].num_generations;
@@ -73,6 +83,19 @@ Scheduler::Scheduler(std::span<const GenerateRequest> requests, const SamplingPa
 
 std::int64_t Scheduler::prompt_pages(std::size_t request) const {
   return pages_.pages_for(length(requests_[request]));
+}
+
+// Whether the request's prompt and one completion find room beside what is reserved.
+bool Scheduler::fits(std::size_t request, std::int64_t reserved,
+                     std::int64_t reserved_prompts) const {
+  const std::int64_t pages = prompt_pages(request);
+  if (!config_.num_prompt_pages) return reserved + pages + completion_pages_ <= config_.num_pages;
+  return reserved_prompts + pages <= *config_.num_prompt_pages &&
+         reserved + completion_pages_ <= config_.num_pages;
+}
+
+void Scheduler::reserve_prompt(std::int64_t pages) {
+  (config_.num_prompt_pages ? reserved_prompt_pages_ : reserved_pages_) += pages;
 }
 
 bool Scheduler::stops(std::int32_t token) const {
@@ -87,7 +110,7 @@ bool Scheduler::finished(const Completion& completion) const {
 
 GenerationStatistics Scheduler::statistics() const {
   GenerationStatistics statistics = statistics_;
-  statistics.peak_pages = pages_.peak();
+  statistics.peak_pages = pages_.peak() + prompt_pages_.peak();
   return statistics;
 }
 
@@ -125,11 +148,11 @@ void Scheduler::start_waiting() {
 
 void Scheduler::admit_groups() {
   while (next_request_ < requests_.size() && unfinished_ < config_.max_num_seqs) {
-    const std::int64_t pages = prompt_pages(next_request_);
-    if (reserved_pages_ + pages + completion_pages_ > config_.num_pages) return;
+    if (!fits(next_request_, reserved_pages_, reserved_prompt_pages_)) return;
+    PageAllocator& pages = config_.num_prompt_pages ? prompt_pages_ : pages_;
     active_.push_back(
-        {.index = next_request_, .prompt = PageList(pages_), .waiting = {}, .running = {}});
-    reserved_pages_ += pages;
+        {.index = next_request_, .prompt = PageList(pages), .waiting = {}, .running = {}});
+    reserve_prompt(prompt_pages(next_request_));
     unfinished_ += requests_[next_request_].num_generations;
     ++next_request_;
   }
@@ -246,7 +269,7 @@ void Scheduler::accept(std::span<const std::int32_t> tokens, std::span<const flo
   std::erase_if(active_, [&](const ActiveGroup& group) {
     const bool done = group.prefilled && group.waiting.empty() && group.running.empty();
     if (!done) return false;
-    reserved_pages_ -= prompt_pages(group.index);
+    reserve_prompt(-prompt_pages(group.index));
     just_finished_.push_back(group.index);
     return true;
   });

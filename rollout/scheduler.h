@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -27,6 +28,9 @@ struct SchedulerConfig {
   std::int64_t max_num_seqs = 1024;  // completions that run at a time
   std::int64_t page_size = 16;       // rows
   std::int64_t num_pages = 0;        // of the cache
+  // Of prompts, where these have pages of their own (policy/cache.h); unset: they take of
+  // num_pages.
+  std::optional<std::int64_t> num_prompt_pages = {};
   std::int64_t prefill_chunk =
       0;  // prompt tokens a pass takes at most, over all groups; 0: any number
   std::span<const std::int64_t> stop_tokens = {};  // each ends a completion
@@ -37,14 +41,23 @@ struct GenerationStatistics {
   std::int64_t prompt_tokens = 0;  // fed; a prompt counts once a group
   std::int64_t sampled_tokens = 0;
   std::int64_t forward_passes = 0;
-  std::int64_t peak_pages = 0;  // most pages of the cache in use at a time
+  std::int64_t peak_pages = 0;  // most pages of the cache in use at a time, prompts' own added
   std::int64_t finished_completions = 0;
   std::int64_t num_completions = 0;  // asked for
 };
 
 /// Pages with which no completion waits for one while a slot is free.
-std::int64_t enough_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
-                          std::int64_t max_num_seqs, std::int64_t page_size);
+struct PageCounts {
+  std::int64_t prompts = 0;
+  std::int64_t completions = 0;
+  std::int64_t all() const { return prompts + completions; }
+};
+PageCounts enough_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
+                        std::int64_t max_num_seqs, std::int64_t page_size);
+
+/// The fewest pages that `requests` can be answered with.
+PageCounts fewest_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
+                        std::int64_t page_size);
 
 class Scheduler {
  public:
@@ -100,20 +113,24 @@ class Scheduler {
   bool finished(const Completion& completion) const;
   void retire(ActiveGroup& group);
   std::int64_t prompt_pages(std::size_t request) const;
+  bool fits(std::size_t request, std::int64_t reserved, std::int64_t reserved_prompts) const;
+  void reserve_prompt(std::int64_t pages);
 
   std::span<const GenerateRequest> requests_;
   SamplingParams sampling_;
   SchedulerConfig config_;
-  PageAllocator pages_;  // before all page lists
+  PageAllocator pages_;         // before all page lists
+  PageAllocator prompt_pages_;  // of prompts with pages of their own
   std::vector<Group> groups_;
   std::vector<ActiveGroup> active_;
   std::vector<std::size_t> just_finished_;
   std::size_t next_request_ = 0;
   std::int64_t completion_pages_;  // pages of a completion of the greatest length
   std::int64_t reserved_pages_ = 0;
-  std::int64_t running_ = 0;        // slots taken
-  std::int64_t unfinished_ = 0;     // completions of active groups that run or will
-  std::vector<Completion*> drawn_;  // whom each draw of the last pass belongs to
+  std::int64_t reserved_prompt_pages_ = 0;  // of prompt_pages_
+  std::int64_t running_ = 0;                // slots taken
+  std::int64_t unfinished_ = 0;             // completions of active groups that run or will
+  std::vector<Completion*> drawn_;          // whom each draw of the last pass belongs to
   std::vector<std::vector<std::uint16_t>*> experts_of_member_;
   GenerationStatistics statistics_;
 };

@@ -166,7 +166,8 @@ int run_bench(int argc, char** argv) {
       load_problems("sums", "train", "train", "plain", static_cast<std::uint64_t>(config.seed));
   const PromptTemplate prompt_template = PromptTemplate::from_text("{question}", "bench");
   const WeightedRewards rewards = named_rewards(grpo.reward_funcs, grpo.reward_weights);
-  TrainedPolicy policy(compute.context(), config.model_name_or_path, parse_dtype(config.dtype));
+  TrainedPolicy policy(compute.context(), config.model_name_or_path, parse_dtype(config.dtype),
+                       parse_mla_prefix(config.mla_prefix));
   LocalEngine engine(compute.context(), policy.packed(),
                      {.max_num_seqs = grpo.max_num_seqs, .record_experts = true});
   GrpoTrainer trainer(compute.context(), policy, nullptr, engine, problems, prompt_template,

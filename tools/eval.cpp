@@ -42,7 +42,7 @@ int run_eval(int argc, char** argv) {
     return kExitDone;
   }
   const Compute compute(config);
-  LoadedPolicy policy(config.model_name_or_path, config.dtype);
+  LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
   LocalEngine engine(compute.context(), policy.packed,
                      {.max_num_seqs = config.max_num_seqs, .page_size = config.page_size});
   const Evaluation result = evaluate(engine, policy.tokenizer, prompt_template, problems, *right,

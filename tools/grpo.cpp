@@ -32,7 +32,8 @@ int dry_run(const GrpoConfig& config, const ResolvedOptions& options,
   std::cout << to_toml_with_provenance(options) << "\n"
             << problems.size() << " problems, the longest prompt has " << longest << " tokens; "
             << config.num_prompts_per_step * config.num_generations << " completions a step\n"
-            << describe(plan_grpo(read_model_config(config.model_name_or_path + "/config.json"),
+            << describe(plan_grpo(read_model_config(config.model_name_or_path + "/config.json",
+                                                    parse_mla_prefix(config.mla_prefix)),
                                   config, static_cast<std::int64_t>(longest)));
   return kExitDone;
 }

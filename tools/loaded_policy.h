@@ -12,8 +12,9 @@
 namespace zeroth {
 
 struct LoadedPolicy {
-  LoadedPolicy(const std::filesystem::path& directory, const std::string& dtype)
-      : config(read_model_config(directory / "config.json")),
+  LoadedPolicy(const std::filesystem::path& directory, const std::string& dtype,
+               const std::string& mla_prefix = "absorbed")
+      : config(read_model_config(directory / "config.json", parse_mla_prefix(mla_prefix))),
         tokenizer(Tokenizer::load(directory)),
         weights(load_weights(directory, config)),
         packed(config, weights, parse_dtype(dtype), false) {}

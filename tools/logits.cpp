@@ -68,11 +68,11 @@ int run_logits(int argc, char** argv) {
     return kExitDone;
   }
   const Compute compute(config);
-  LoadedPolicy policy(config.model_name_or_path, config.dtype);
+  LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
   const std::vector<std::int32_t> ids = policy.tokenizer.encode(config.text);
   const ForwardBatch batch = single_sequence(ids);
   Cache cache(policy.config);
-  cache.resize(batch.size());
+  cache.resize(batch.size(), batch.size());
   Activations activations(false);
   decoder_forward(compute.context(), policy.packed, batch, cache, activations);
   std::vector<std::int64_t> rows(batch.cache_rows);

@@ -19,8 +19,10 @@ std::int64_t attention_floats(const AttentionConfig& a) {
            (a.qk_norm ? normed : 0);
   }
   const std::int64_t latent = a.kv_lora_rank + a.qk_rope_head_dim;
+  const std::int64_t expanded = a.num_heads * (a.qk_nope_head_dim + 2 * a.v_head_dim);
   return 2 * a.q_lora_rank + a.num_heads * (a.qk_nope_head_dim + a.qk_rope_head_dim) + 2 * latent +
-         a.num_heads * (latent + a.kv_lora_rank + a.v_head_dim) + 2 * a.num_heads;
+         a.num_heads * (latent + a.kv_lora_rank + a.v_head_dim) + 2 * a.num_heads +
+         (a.mla_prefix == MlaPrefix::expanded ? expanded : 0);
 }
 
 std::int64_t ffn_floats(const FfnConfig& f, std::int64_t hidden) {
@@ -66,7 +68,8 @@ std::int64_t activation_bytes_per_token(const ModelConfig& model) {
     floats += 4 * model.hidden_size + attention_floats(layer.attention) +
               ffn_floats(layer.ffn, model.hidden_size);
   }
-  return floats * kFloat + 2 * cache_bytes_per_token(model);
+  return floats * kFloat +
+         2 * std::max(cache_bytes_per_token(model), prompt_cache_bytes_per_token(model));
 }
 
 MemoryPlan plan_sft(const ModelConfig& model, const SftConfig& config) {
@@ -80,10 +83,11 @@ MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
                                   config.max_completion_length);
   const std::int64_t sequences =
       std::min(config.max_num_seqs, config.num_prompts_per_step * config.num_generations);
-  const std::int64_t rows =
-      sequences * config.max_completion_length + config.num_prompts_per_step * prompt_tokens;
-  plan.push_back({"cache of " + std::to_string(sequences) + " sequences",
-                  rows * cache_bytes_per_token(model)});
+  const std::int64_t rows = sequences * config.max_completion_length;
+  const std::int64_t prompt_rows = config.num_prompts_per_step * prompt_tokens;
+  plan.push_back(
+      {"cache of " + std::to_string(sequences) + " sequences",
+       rows * cache_bytes_per_token(model) + prompt_rows * prompt_cache_bytes_per_token(model)});
   if (config.beta > 0.0)
     plan.push_back({"reference policy, weights and packing", 2 * plan[0].bytes});
   return plan;

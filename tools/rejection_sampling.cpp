@@ -57,7 +57,8 @@ void rejection_sampling(const Context& context, const GrpoConfig& config,
                         const Reward& right, const std::filesystem::path& to,
                         const std::function<void(const std::string&)>& note,
                         const std::function<void()>& check_stop) {
-  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype));
+  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
+                       parse_mla_prefix(config.mla_prefix));
   LocalEngine engine(context, policy.packed(),
                      {.max_num_seqs = config.max_num_seqs,
                       .on_progress = [&](const GenerationStatistics&) { check_stop(); }});

@@ -53,7 +53,7 @@ int run_sample(int argc, char** argv) {
     return kExitDone;
   }
   const Compute compute(config);
-  LoadedPolicy policy(config.model_name_or_path, config.dtype);
+  LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
   LocalEngine engine(compute.context(), policy.packed, {});
   const GenerateRequest request{.prompt = policy.tokenizer.encode(prompt),
                                 .num_generations = config.num_generations};

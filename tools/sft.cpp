@@ -1,6 +1,7 @@
 // zeroth sft: supervised fine-tuning on a data set's solutions.
 
 #include "rl/train_sft.h"
+#include "rl/training_options.h"
 
 #include <iostream>
 
@@ -34,7 +35,8 @@ int run_sft(int argc, char** argv) {
   if (options.dry_run) {
     std::cout << to_toml_with_provenance(options) << "\n"
               << problems.size() << " problems\n"
-              << describe(plan_sft(read_model_config(config.model_name_or_path + "/config.json"),
+              << describe(plan_sft(read_model_config(config.model_name_or_path + "/config.json",
+                                                     parse_mla_prefix(config.mla_prefix)),
                                    config));
     return kExitDone;
   }

@@ -77,7 +77,7 @@ std::vector<float> all_logits(const Context& context, Model& model,
   ForwardBatch batch;
   test::append_sequence(batch, tokens, 0);
   Cache cache(model.config);
-  cache.resize(batch.size());
+  cache.resize(batch.size(), batch.size());
   Activations activations(false);
   decoder_forward(context, model.policy, batch, cache, activations);
   std::vector<std::int64_t> rows(tokens.size());
@@ -134,8 +134,8 @@ TEST_CASE("decoder: the gradient of the mean negative log-likelihood equals that
     targets.target_offsets.push_back(count);
     Cache cache(model.config);
     Cache dcache(model.config);
-    cache.resize(batch.size());
-    dcache.resize(batch.size());
+    cache.resize(batch.size(), batch.size());
+    dcache.resize(batch.size(), batch.size());
     dcache.clear();
     Activations activations(true);
     decoder_forward(context, model.policy, batch, cache, activations);

@@ -99,7 +99,8 @@ TEST_CASE("run settings: a line a key, in the order of the configuration", "[rl]
   config.seed = 7;
   config.learning_rate = 0.25;
   const std::string text = settings_text(run_settings(config));
-  CHECK(text.find("seed=7\ndtype=bfloat16\nlearning_rate=0.25\nlr_scheduler_type=linear\n") == 0);
+  CHECK(text.find("seed=7\ndtype=bfloat16\nmla_prefix=absorbed\nlearning_rate=0.25\n"
+                  "lr_scheduler_type=linear\n") == 0);
 }
 
 TEST_CASE("run settings: the first difference is named, missing keys too", "[rl]") {

@@ -171,7 +171,7 @@ TEST_CASE("engine: nothing is read from the cache that was not written", "[rollo
     const testing::TinyPolicy tiny(json);
     const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
     Cache cache(tiny.config);
-    cache.resize(4096);
+    cache.resize(4096, 4096);
     for (std::size_t layer = 0; layer < tiny.config.layers.size(); ++layer) {
       std::fill_n(cache.layer(layer), cache.rows() * cache.width(layer),
                   std::numeric_limits<float>::quiet_NaN());
@@ -187,7 +187,7 @@ TEST_CASE("engine: random numbers taken in order of arrival would show the numbe
   const testing::TinyPolicy tiny(testing::kTinyDeepseek);
   const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
   Cache cache(tiny.config);
-  cache.resize(4096);
+  cache.resize(4096, 4096);
   const auto by_arrival = [&](std::int64_t max_num_seqs) {
     std::uint32_t count = 0;
     return generate_by_hand(tiny, requests, max_num_seqs, cache, [&](std::vector<Draw>& draws) {
@@ -233,7 +233,7 @@ Recomputed recompute(const testing::TinyPolicy& tiny, const std::vector<std::int
     batch.members = {{.first_query = 0, .num_queries = P + C - 1, .first_run = 0, .num_runs = 1}};
   }
   Cache cache(tiny.config);
-  cache.resize(batch.size());
+  cache.resize(batch.size(), batch.size());
   Activations activations(true);
   decoder_forward(context, tiny.policy, batch, cache, activations);
   HeadTargets targets;

@@ -167,7 +167,7 @@ TEST_CASE("scheduler: every query sees its own sequence, whatever the slots, pag
     for (const std::int64_t page_size : {1, 4, 16}) {
       for (const std::int64_t chunk : {0, 1, 7}) {
         INFO(slots << " slots, pages of " << page_size << ", chunks of " << chunk);
-        const std::int64_t enough = enough_pages(requests, sampling, slots, page_size);
+        const std::int64_t enough = enough_pages(requests, sampling, slots, page_size).all();
         const Run result = run(requests, sampling,
                                {.max_num_seqs = slots,
                                 .page_size = page_size,
