@@ -307,5 +307,18 @@ TEST_CASE("model_config: every checkpoint of a known family has the tensors that
   if (num_checked == 0) WARN("skipped: no model_parity checkpoints in ZEROTH_FIXTURES");
 }
 
+TEST_CASE("model_config: expanded prompts are for latent attention only", "[policy]") {
+  ModelConfig latent = parse(kTinyDeepseek);
+  CHECK(latent.layers[1].attention.mla_prefix == MlaPrefix::absorbed);
+  set_mla_prefix(latent, MlaPrefix::expanded, "here");
+  for (const LayerConfig& layer : latent.layers)
+    CHECK(layer.attention.mla_prefix == MlaPrefix::expanded);
+  ModelConfig dense = parse(kTinyQwen2);
+  set_mla_prefix(dense, MlaPrefix::absorbed, "here");
+  CHECK_THROWS_WITH(set_mla_prefix(dense, MlaPrefix::expanded, "here"),
+                    Catch::Contains("mla_prefix") && Catch::Contains("absorbed") &&
+                        Catch::Contains("here") && Catch::Contains("qwen2"));
+}
+
 }  // namespace
 }  // namespace zeroth

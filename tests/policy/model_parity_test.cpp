@@ -53,8 +53,8 @@ std::vector<fs::path> checkpoints() {
 }
 
 struct Model {
-  explicit Model(const fs::path& directory)
-      : config(read_model_config(directory / "config.json")),
+  explicit Model(const fs::path& directory, MlaPrefix mla_prefix = MlaPrefix::absorbed)
+      : config(read_model_config(directory / "config.json", mla_prefix)),
         weights(load_weights(directory, config)),
         policy(config, weights, Dtype::float32, true) {}
   ModelConfig config;
@@ -72,10 +72,25 @@ float largest_difference(std::span<const float> a, std::span<const float> b) {
   return largest;
 }
 
+// The algebras of prompts that the checkpoint's attention has.
+std::vector<MlaPrefix> algebras(const fs::path& directory) {
+  const ModelConfig config = read_model_config(directory / "config.json");
+  if (config.layers[0].attention.kind != AttentionKind::mla) return {MlaPrefix::absorbed};
+  return {MlaPrefix::absorbed, MlaPrefix::expanded};
+}
+
+// The first `prompt_length` tokens as a prompt, the others as its completion.
 std::vector<float> all_logits(const Context& context, Model& model,
-                              const std::vector<std::int32_t>& tokens) {
+                              const std::vector<std::int32_t>& tokens, std::int64_t prompt_length) {
   ForwardBatch batch;
-  test::append_sequence(batch, tokens, 0);
+  test::append_sequence(batch, {tokens.begin(), tokens.begin() + prompt_length}, 0);
+  if (const auto rest = static_cast<std::int64_t>(tokens.size()) - prompt_length; rest > 0) {
+    test::append_sequence(batch, {tokens.begin() + prompt_length, tokens.end()}, prompt_length);
+    batch.groups[1].num_runs = 1;  // the prompt's
+    batch.groups[1].prefix_length = prompt_length;
+    for (std::int64_t i = prompt_length; i < batch.size(); ++i)
+      batch.positions[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i);
+  }
   Cache cache(model.config);
   cache.resize(batch.size(), batch.size());
   Activations activations(false);
@@ -92,12 +107,18 @@ TEST_CASE("decoder: logits equal those of transformers", "[policy][fixtures]") {
   ThreadPool pool(2);
   const Context context{best_isa(), &pool};
   for (const fs::path& directory : checkpoints()) {
-    INFO(directory.filename().string());
-    Model model(directory);
     const SafetensorsFile expected(directory / "expected.safetensors");
     const auto ids = integers(expected, "input_ids");
-    const auto logits = all_logits(context, model, {ids.begin(), ids.end()});
-    CHECK(largest_difference(logits, floats(*expected.find("logits"))) < 1e-4F);
+    const auto golden = floats(*expected.find("logits"));
+    const auto length = static_cast<std::int64_t>(ids.size());
+    for (const MlaPrefix mla_prefix : algebras(directory)) {
+      Model model(directory, mla_prefix);
+      for (const std::int64_t prompt_length : {std::int64_t{1}, length / 2, length}) {
+        INFO(directory.filename().string() << ", a prompt of " << prompt_length);
+        const auto logits = all_logits(context, model, {ids.begin(), ids.end()}, prompt_length);
+        CHECK(largest_difference(logits, golden) < 1e-4F);
+      }
+    }
   }
 }
 
@@ -114,58 +135,64 @@ void append_training_sequence(const std::vector<std::int64_t>& ids, ForwardBatch
   targets.segments.push_back(static_cast<std::int64_t>(targets.rows.size()));
 }
 
+void check_gradients(const Context& context, const fs::path& directory, MlaPrefix mla_prefix) {
+  INFO(directory.filename().string());
+  Model model(directory, mla_prefix);
+  const SafetensorsFile expected(directory / "expected.safetensors");
+  ForwardBatch batch;
+  HeadTargets targets;
+  targets.segments.push_back(0);
+  for (const char* name : {"input_ids", "input_ids_2"}) {
+    if (expected.find(name) == nullptr) continue;
+    append_training_sequence(integers(expected, name), batch, targets);
+  }
+  const auto count = static_cast<std::int64_t>(targets.targets.size());
+  targets.target_offsets.push_back(count);
+  Cache cache(model.config);
+  Cache dcache(model.config);
+  cache.resize(batch.size(), batch.size());
+  dcache.resize(batch.size(), batch.size());
+  dcache.clear();
+  Activations activations(true);
+  decoder_forward(context, model.policy, batch, cache, activations);
+
+  HeadBuffers buffers;
+  const std::vector<float> dlogprobs(static_cast<std::size_t>(count),
+                                     -1.0F / static_cast<float>(count));
+  std::vector<float> gradients(model.weights.values().size(), 0.0F);
+  BackwardScratch scratch;
+  head_backward(context, model.policy, activations.hidden.data(), batch.size(), targets, 1.0,
+                dlogprobs, buffers, scratch.dx.resize(batch.size() * model.config.hidden_size),
+                gradients.data());
+  decoder_backward(context, model.policy, batch, cache, activations, scratch, dcache,
+                   gradients.data(), gradients.data() + model.policy.embedding());
+
+  const SafetensorsFile grads(directory / "expected_grads.safetensors");
+  std::size_t compared = 0;
+  for (const WeightTensor& tensor : model.weights.tensors()) {
+    const TensorBytes* golden = grads.find(tensor.name);
+    if (golden == nullptr) continue;
+    INFO(tensor.name);
+    const std::span<const float> ours(gradients.data() + tensor.offset,
+                                      static_cast<std::size_t>(tensor.size));
+    const auto theirs = floats(*golden);
+    float scale = 1e-3F;
+    for (const float g : theirs) scale = std::max(scale, std::abs(g));
+    CHECK(largest_difference(ours, theirs) < 2e-4F * scale + 1e-6F);
+    ++compared;
+  }
+  CHECK(compared > 10);
+}
+
 TEST_CASE("decoder: the gradient of the mean negative log-likelihood equals that of transformers",
           "[policy][fixtures]") {
   ThreadPool pool(2);
   const Context context{best_isa(), &pool};
   for (const fs::path& directory : checkpoints()) {
     if (!fs::exists(directory / "expected_grads.safetensors")) continue;
-    INFO(directory.filename().string());
-    Model model(directory);
-    const SafetensorsFile expected(directory / "expected.safetensors");
-    ForwardBatch batch;
-    HeadTargets targets;
-    targets.segments.push_back(0);
-    for (const char* name : {"input_ids", "input_ids_2"}) {
-      if (expected.find(name) == nullptr) continue;
-      append_training_sequence(integers(expected, name), batch, targets);
+    for (const MlaPrefix mla_prefix : algebras(directory)) {
+      check_gradients(context, directory, mla_prefix);
     }
-    const auto count = static_cast<std::int64_t>(targets.targets.size());
-    targets.target_offsets.push_back(count);
-    Cache cache(model.config);
-    Cache dcache(model.config);
-    cache.resize(batch.size(), batch.size());
-    dcache.resize(batch.size(), batch.size());
-    dcache.clear();
-    Activations activations(true);
-    decoder_forward(context, model.policy, batch, cache, activations);
-
-    HeadBuffers buffers;
-    const std::vector<float> dlogprobs(static_cast<std::size_t>(count),
-                                       -1.0F / static_cast<float>(count));
-    std::vector<float> gradients(model.weights.values().size(), 0.0F);
-    BackwardScratch scratch;
-    head_backward(context, model.policy, activations.hidden.data(), batch.size(), targets, 1.0,
-                  dlogprobs, buffers, scratch.dx.resize(batch.size() * model.config.hidden_size),
-                  gradients.data());
-    decoder_backward(context, model.policy, batch, cache, activations, scratch, dcache,
-                     gradients.data(), gradients.data() + model.policy.embedding());
-
-    const SafetensorsFile grads(directory / "expected_grads.safetensors");
-    std::size_t compared = 0;
-    for (const WeightTensor& tensor : model.weights.tensors()) {
-      const TensorBytes* golden = grads.find(tensor.name);
-      if (golden == nullptr) continue;
-      INFO(tensor.name);
-      const std::span<const float> ours(gradients.data() + tensor.offset,
-                                        static_cast<std::size_t>(tensor.size));
-      const auto theirs = floats(*golden);
-      float scale = 1e-3F;
-      for (const float g : theirs) scale = std::max(scale, std::abs(g));
-      CHECK(largest_difference(ours, theirs) < 2e-4F * scale + 1e-6F);
-      ++compared;
-    }
-    CHECK(compared > 10);
   }
 }
 

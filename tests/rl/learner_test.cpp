@@ -16,10 +16,11 @@
 namespace zeroth {
 namespace {
 
+using testing::kModels;
 using testing::SampledBatch;
+using testing::TestModel;
 using testing::TinyModel;
 
-const char* const kModels[] = {testing::kTinyDeepseek, testing::kTinyQwen2};
 constexpr Dtype kDtypes[] = {Dtype::float32, Dtype::bfloat16};
 constexpr double kTemperature = 0.7;
 
@@ -105,9 +106,9 @@ double largest(const std::vector<float>& gradients, const WeightTensor& tensor) 
 }
 
 TEST_CASE("learner: log-probs and experts are those of the rollout, bit for bit", "[rl]") {
-  for (const char* json : kModels) {
+  for (const TestModel& test : kModels) {
     for (const Dtype dtype : kDtypes) {
-      const TinyModel model(json, dtype);
+      const TinyModel model(test, dtype);
       const SampledBatch batch = sampled(model, 12);
       std::set<std::size_t> group_sizes;
       std::set<std::size_t> lengths;
@@ -122,7 +123,7 @@ TEST_CASE("learner: log-probs and experts are those of the rollout, bit for bit"
         const BatchForward forward = evaluated(model, batch.groups, micro_batch_tokens);
         CHECK(testing::same_bits(forward.logprobs, batch.logprobs));
         CHECK(forward.experts == batch.experts);
-        CHECK(forward.experts.empty() == (json == testing::kTinyQwen2));
+        CHECK(forward.experts.empty() == (test.json == testing::kTinyQwen2));
       }
     }
   }
@@ -130,8 +131,8 @@ TEST_CASE("learner: log-probs and experts are those of the rollout, bit for bit"
 
 TEST_CASE("learner: after an update both see the new weights, and the old log-probs are no more",
           "[rl]") {
-  for (const char* json : kModels) {
-    TinyModel model(json);
+  for (const TestModel& test : kModels) {
+    TinyModel model(test);
     const SampledBatch before = sampled(model);
     for (float& w : model.weights.values()) w *= 1.01F;
     model.policy.update();
@@ -150,9 +151,9 @@ TEST_CASE("learner: other temperatures give other log-probs", "[rl]") {
 }
 
 TEST_CASE("learner: evaluate and train compute the same log-probs, experts and counts", "[rl]") {
-  for (const char* json : kModels) {
+  for (const TestModel& test : kModels) {
     for (const Dtype dtype : kDtypes) {
-      const TinyModel model(json, dtype);
+      const TinyModel model(test, dtype);
       const SampledBatch batch = sampled(model);
       const BatchForward a = evaluated(model, batch.groups);
       const BatchForward b = train(model, batch.groups).forward;
@@ -187,9 +188,9 @@ TEST_CASE("learner: counts of tokens and of routed slots by hand", "[rl]") {
 
 TEST_CASE("learner: the gradient is bitwise the same for any micro-batch, threads and isa",
           "[rl]") {
-  for (const char* json : kModels) {
+  for (const TestModel& test : kModels) {
     for (const Dtype dtype : kDtypes) {
-      const TinyModel model(json, dtype);
+      const TinyModel model(test, dtype);
       const SampledBatch batch = sampled(model);
       const Trained reference =
           train(model, batch.groups, 64, testing::context_of(Isa::portable, 1));
@@ -215,9 +216,9 @@ TEST_CASE("learner: the gradient is bitwise the same for any micro-batch, thread
 
 // The control of the test above: sums in another order, of the same contributions, show.
 TEST_CASE("learner: halves trained apart and added differ from the whole in some bit", "[rl]") {
-  for (const char* json : kModels) {
+  for (const TestModel& test : kModels) {
     for (const Dtype dtype : kDtypes) {
-      const TinyModel model(json, dtype);
+      const TinyModel model(test, dtype);
       const SampledBatch batch = sampled(model);
       const std::size_t half = batch.groups.size() / 2;
       const auto groups = std::span(batch.groups);
@@ -271,8 +272,8 @@ TEST_CASE("learner: train adds to the gradients that are there", "[rl]") {
 // A group of G completions against G groups of one completion each, the prompt computed G times.
 TEST_CASE("learner: sharing a prompt changes no log-prob, and the gradient by rounding only",
           "[rl]") {
-  for (const char* json : kModels) {
-    const TinyModel model(json);
+  for (const TestModel& test : kModels) {
+    const TinyModel model(test);
     const SampledBatch batch = sampled(model);
     std::vector<TrainingGroup> unshared;
     for (const TrainingGroup& group : batch.groups) {
@@ -293,6 +294,35 @@ TEST_CASE("learner: sharing a prompt changes no log-prob, and the gradient by ro
       CHECK(difference <= 1e-5 * largest(a.gradients, tensor));
     }
   }
+}
+
+TEST_CASE("learner: absorbed and expanded prompts have the same gradient up to rounding", "[rl]") {
+  const TinyModel absorbed({testing::kTinyDeepseek, MlaPrefix::absorbed});
+  const TinyModel expanded({testing::kTinyDeepseek, MlaPrefix::expanded});
+  const SampledBatch batch = sampled(absorbed);
+  const Trained a = train(absorbed, batch.groups);
+  const Trained b = train(expanded, batch.groups);
+  REQUIRE(a.forward.experts == b.forward.experts);
+  CHECK_FALSE(testing::same_bits(a.forward.logprobs, b.forward.logprobs));
+  for (std::size_t t = 0; t < a.forward.logprobs.size(); ++t) {
+    CHECK(std::abs(a.forward.logprobs[t] - b.forward.logprobs[t]) < 2e-5F);
+  }
+  for (const WeightTensor& tensor : absorbed.weights.tensors()) {
+    INFO(tensor.name);
+    double difference = 0.0;
+    for (std::int64_t i = tensor.offset; i < tensor.offset + tensor.size; ++i) {
+      difference = std::max(difference, std::abs(static_cast<double>(a.gradients[i]) -
+                                                 static_cast<double>(b.gradients[i])));
+    }
+    CHECK(difference <= 2e-5 * largest(a.gradients, tensor));
+  }
+}
+
+TEST_CASE("learner: in bf16 absorbed and expanded prompts have other log-probs", "[rl]") {
+  const TinyModel absorbed({testing::kTinyDeepseek, MlaPrefix::absorbed}, Dtype::bfloat16);
+  const TinyModel expanded({testing::kTinyDeepseek, MlaPrefix::expanded}, Dtype::bfloat16);
+  const SampledBatch batch = sampled(absorbed);
+  CHECK_FALSE(testing::same_bits(evaluated(expanded, batch.groups).logprobs, batch.logprobs));
 }
 
 // The loss in double precision with weight `index` moved by `by`; nothing when that changes a
@@ -330,8 +360,8 @@ std::optional<double> numeric_derivative(TinyModel& model, const SampledBatch& b
 }
 
 TEST_CASE("learner: the gradient agrees with central differences of the loss", "[rl]") {
-  for (const char* json : kModels) {
-    TinyModel model(json);
+  for (const TestModel& test : kModels) {
+    TinyModel model(test);
     const SampledBatch batch = sampled(model, 4);
     const Trained trained = train(model, batch.groups);
     int compared = 0;

@@ -103,6 +103,17 @@ TEST_CASE("run settings: a line a key, in the order of the configuration", "[rl]
                   "lr_scheduler_type=linear\n") == 0);
 }
 
+TEST_CASE("run settings: the algebra of prompts is part of a run", "[rl]") {
+  GrpoConfig absorbed;
+  GrpoConfig expanded;
+  expanded.mla_prefix = "expanded";
+  const auto difference = first_difference(run_settings(absorbed), run_settings(expanded));
+  REQUIRE(difference);
+  CHECK(difference->key == "mla_prefix");
+  CHECK(difference->expected == "absorbed");
+  CHECK(difference->actual == "expanded");
+}
+
 TEST_CASE("run settings: the first difference is named, missing keys too", "[rl]") {
   const RunSettings settings{{"a", "1"}, {"b", "2"}};
   CHECK_FALSE(first_difference(settings, settings));

@@ -15,8 +15,8 @@
 namespace zeroth::testing {
 
 struct TinyModel {
-  explicit TinyModel(const std::string& json, Dtype dtype = Dtype::float32)
-      : config(TinyPolicy::wide(parse_model_config(json, "tiny"))),
+  explicit TinyModel(const TestModel& model, Dtype dtype = Dtype::float32)
+      : config(TinyPolicy::wide(model.config())),
         weights(random_weights(config)),
         policy(config, weights, dtype, true) {}
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 
 #include "policy/head.h"
@@ -47,11 +48,12 @@ std::vector<Group> generate(const testing::TinyPolicy& tiny,
   return LocalEngine({isa, &pool}, tiny.policy, config).generate(requests, kSampling);
 }
 
-const char* const kModels[] = {testing::kTinyDeepseek, testing::kTinyQwen2};
+using testing::kModels;
+using testing::TestModel;
 
 TEST_CASE("engine: the same bits for any slots, page size, chunk and cache size", "[rollout]") {
-  for (const char* json : kModels) {
-    const testing::TinyPolicy tiny(json);
+  for (const TestModel& test : kModels) {
+    const testing::TinyPolicy tiny(test);
     const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
     const std::vector<Group> reference = generate(tiny, requests, recording());
     for (const std::int64_t slots : {1, 3, 64, 1024}) {
@@ -61,20 +63,23 @@ TEST_CASE("engine: the same bits for any slots, page size, chunk and cache size"
           CHECK(same(reference, generate(tiny, requests,
                                          recording({.max_num_seqs = slots,
                                                     .page_size = page_size,
-                                                    .prefill_chunk = chunk}))));
+                                                    .prefill_chunk = chunk}),
+                                         best_isa(), 1)));
         }
       }
     }
-    const std::int64_t few = 60 * cache_bytes_per_token(tiny.config);
+    const std::int64_t few =
+        24 * prompt_cache_bytes_per_token(tiny.config) + 36 * cache_bytes_per_token(tiny.config);
     CHECK(same(reference,
-               generate(tiny, requests, recording({.page_size = 4, .max_cache_bytes = few}))));
+               generate(tiny, requests, recording({.page_size = 4, .max_cache_bytes = few}),
+                        best_isa(), 1)));
   }
 }
 
 TEST_CASE("engine: the same bits for any threads and instruction set", "[rollout]") {
-  for (const char* json : kModels) {
+  for (const TestModel& test : kModels) {
     for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
-      const testing::TinyPolicy tiny(json, dtype);
+      const testing::TinyPolicy tiny(test, dtype);
       const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
       const std::vector<Group> reference = generate(tiny, requests, recording(), Isa::portable, 1);
       for (const Isa isa : supported_isas()) {
@@ -89,8 +94,8 @@ TEST_CASE("engine: the same bits for any threads and instruction set", "[rollout
 
 TEST_CASE("engine: the same bits for any order of requests and for each request alone",
           "[rollout]") {
-  for (const char* json : kModels) {
-    const testing::TinyPolicy tiny(json);
+  for (const TestModel& test : kModels) {
+    const testing::TinyPolicy tiny(test);
     const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
     const EngineConfig config = recording({.max_num_seqs = 7});
     const std::vector<Group> reference = generate(tiny, requests, config);
@@ -140,11 +145,14 @@ std::vector<Group> generate_by_hand(const testing::TinyPolicy& tiny,
                                     const std::function<void(std::vector<Draw>&)>& change) {
   ThreadPool pool(2);
   const Context context{best_isa(), &pool};
-  Scheduler scheduler(requests, kSampling,
-                      {.max_num_seqs = max_num_seqs,
-                       .page_size = 16,
-                       .num_pages = cache.rows() / 16,
-                       .stop_tokens = tiny.config.eos_token_ids});
+  Scheduler scheduler(
+      requests, kSampling,
+      {.max_num_seqs = max_num_seqs,
+       .page_size = 16,
+       .num_pages = cache.rows() / 16,
+       .num_prompt_pages =
+           cache.prompt_rows() > 0 ? std::optional(cache.prompt_rows() / 16) : std::nullopt,
+       .stop_tokens = tiny.config.eos_token_ids});
   Sampler sampler(kSampling.temperature);
   Activations activations(false);
   ForwardBatch batch;
@@ -167,13 +175,16 @@ std::vector<Group> generate_by_hand(const testing::TinyPolicy& tiny,
 }
 
 TEST_CASE("engine: nothing is read from the cache that was not written", "[rollout]") {
-  for (const char* json : kModels) {
-    const testing::TinyPolicy tiny(json);
+  for (const TestModel& test : kModels) {
+    const testing::TinyPolicy tiny(test);
     const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
     Cache cache(tiny.config);
     cache.resize(4096, 4096);
     for (std::size_t layer = 0; layer < tiny.config.layers.size(); ++layer) {
       std::fill_n(cache.layer(layer), cache.rows() * cache.width(layer),
+                  std::numeric_limits<float>::quiet_NaN());
+      std::fill_n(cache.prompts(layer),
+                  cache.prompt_rows() * prompt_cache_width(tiny.config.layers[layer].attention),
                   std::numeric_limits<float>::quiet_NaN());
     }
     const auto keep = [](std::vector<Draw>&) {};
@@ -259,9 +270,9 @@ Recomputed recompute(const testing::TinyPolicy& tiny, const std::vector<std::int
 
 TEST_CASE("engine: log-probs and experts are those of the learner's pass over one sequence",
           "[rollout]") {
-  for (const char* json : kModels) {
+  for (const TestModel& test : kModels) {
     for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
-      const testing::TinyPolicy tiny(json, dtype);
+      const testing::TinyPolicy tiny(test, dtype);
       const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
       const std::vector<Group> groups =
           generate(tiny, requests, recording({.max_num_seqs = 9, .page_size = 4}));
@@ -270,6 +281,8 @@ TEST_CASE("engine: log-probs and experts are those of the learner's pass over on
           std::vector<std::uint16_t> experts = groups[i].prompt_experts;
           experts.insert(experts.end(), completion.experts.begin(), completion.experts.end());
           for (const bool shared_prefix : {true, false}) {
+            // Expanded, what stands in the prompt's member would be part of the prompt.
+            if (!shared_prefix && test.mla_prefix == MlaPrefix::expanded) continue;
             const Recomputed learner =
                 recompute(tiny, requests[i].prompt, completion, shared_prefix);
             REQUIRE(learner.logprobs == completion.logprobs);
@@ -280,6 +293,64 @@ TEST_CASE("engine: log-probs and experts are those of the learner's pass over on
       }
     }
   }
+}
+
+TEST_CASE("engine: an expanded prefix has other log-probs in bf16, and close ones in fp32",
+          "[rollout]") {
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+  for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
+    const testing::TinyPolicy absorbed({testing::kTinyDeepseek, MlaPrefix::absorbed}, dtype);
+    const testing::TinyPolicy expanded({testing::kTinyDeepseek, MlaPrefix::expanded}, dtype);
+    const std::vector<Group> groups = generate(absorbed, requests, {});
+    float largest = 0.0F;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      for (const Completion& completion : groups[i].completions) {
+        const Recomputed a = recompute(absorbed, requests[i].prompt, completion, true);
+        const Recomputed b = recompute(expanded, requests[i].prompt, completion, true);
+        if (dtype == Dtype::float32) CHECK(a.experts == b.experts);
+        for (std::size_t t = 0; t < a.logprobs.size(); ++t)
+          largest = std::max(largest, std::abs(a.logprobs[t] - b.logprobs[t]));
+      }
+    }
+    CHECK(largest > 0.0F);
+    if (dtype == Dtype::float32) CHECK(largest < 2e-5F);
+    if (dtype == Dtype::bfloat16) CHECK(largest > 1e-3F);
+  }
+}
+
+TEST_CASE("engine: an expanded prefix whose completions count as prompt has other bits in bf16",
+          "[rollout]") {
+  const testing::TinyPolicy tiny({testing::kTinyDeepseek, MlaPrefix::expanded}, Dtype::bfloat16);
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(4);
+  const std::vector<Group> groups = generate(tiny, requests, {});
+  bool differs = false;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    for (const Completion& completion : groups[i].completions) {
+      differs = differs || recompute(tiny, requests[i].prompt, completion, false).logprobs !=
+                               completion.logprobs;
+    }
+  }
+  CHECK(differs);
+}
+
+TEST_CASE("engine: expanded prompts and completions stay within max_cache_bytes", "[rollout]") {
+  const testing::TinyPolicy tiny({testing::kTinyDeepseek, MlaPrefix::expanded});
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
+  ThreadPool pool(2);
+  const Context context{best_isa(), &pool};
+  const std::int64_t page = 4 * cache_bytes_per_token(tiny.config);
+  const std::int64_t prompt_page = 4 * prompt_cache_bytes_per_token(tiny.config);
+  CHECK(prompt_page == 4 * 2 * (2 * (6 + 4 + 5)) * 4);
+  // The longest prompt has 18 tokens; a completion takes at most 23 rows.
+  const std::int64_t fewest = 5 * prompt_page + 6 * page;
+  const std::vector<Group> reference = generate(tiny, requests, recording());
+  for (const std::int64_t bytes : {fewest, fewest + 1, 2 * fewest, 5 * fewest, 100 * fewest}) {
+    LocalEngine engine(context, tiny.policy, recording({.page_size = 4, .max_cache_bytes = bytes}));
+    CHECK(same(engine.generate(requests, kSampling), reference));
+    CHECK(engine.cache_bytes() <= bytes);
+  }
+  LocalEngine cramped(context, tiny.policy, {.page_size = 4, .max_cache_bytes = fewest - 1});
+  CHECK_THROWS_AS(cramped.generate(requests, kSampling), std::invalid_argument);
 }
 
 TEST_CASE("engine: completions end at any end-of-sequence token or at the limit", "[rollout]") {

@@ -48,21 +48,26 @@ Completion expected(const GenerateRequest& request, std::uint32_t sample,
 // A cache of tokens: shows what each query of a batch would see.
 class TokenCache {
  public:
+  /// With `own_prompt_rows` rows of prompts are not those of completions, though numbered alike.
+  explicit TokenCache(bool own_prompt_rows) : own_prompt_rows_(own_prompt_rows) {}
+
   /// Writes the batch's tokens to their rows; histories[t] is what query t sees, in order.
   std::vector<std::vector<std::int32_t>> run(const ForwardBatch& batch) {
-    for (std::size_t t = 0; t < batch.tokens.size(); ++t) {
-      rows_[batch.cache_rows[t]] = {batch.tokens[t], batch.positions[t]};
+    for (const AttentionGroup& group : batch.groups) {
+      for (std::int64_t m = group.first_member; m < group.first_member + group.num_members; ++m) {
+        write(batch, batch.members[static_cast<std::size_t>(m)], group.prefix_length == 0);
+      }
     }
     std::vector<std::vector<std::int32_t>> histories;
     for (const AttentionGroup& group : batch.groups) {
       std::vector<std::int32_t> prefix;
-      append(batch, group.first_run, group.num_runs, prefix);
+      append(batch, group.first_run, group.num_runs, true, prefix);
       REQUIRE(static_cast<std::int64_t>(prefix.size()) == group.prefix_length);
       for (std::int64_t m = group.first_member; m < group.first_member + group.num_members; ++m) {
         const AttentionMember& member = batch.members[static_cast<std::size_t>(m)];
         REQUIRE(member.first_query == static_cast<std::int64_t>(histories.size()));
         std::vector<std::int32_t> all = prefix;
-        append(batch, member.first_run, member.num_runs, all);
+        append(batch, member.first_run, member.num_runs, group.prefix_length == 0, all);
         const std::int64_t before = group.prefix_length + member.own_before;
         REQUIRE(static_cast<std::int64_t>(all.size()) == before + member.num_queries);
         for (std::int64_t q = before; q < before + member.num_queries; ++q) {
@@ -76,18 +81,31 @@ class TokenCache {
   }
 
  private:
+  std::int64_t place(std::int64_t row, bool of_prompt) const {
+    return own_prompt_rows_ && of_prompt ? -1 - row : row;
+  }
+
+  void write(const ForwardBatch& batch, const AttentionMember& member, bool of_prompt) {
+    for (std::int64_t q = member.first_query; q < member.first_query + member.num_queries; ++q) {
+      const auto t = static_cast<std::size_t>(q);
+      rows_[place(batch.cache_rows[t], of_prompt)] = {batch.tokens[t], batch.positions[t]};
+    }
+  }
+
   // Positions count up along the keys of a sequence.
-  void append(const ForwardBatch& batch, std::int64_t first, std::int64_t count,
+  void append(const ForwardBatch& batch, std::int64_t first, std::int64_t count, bool of_prompt,
               std::vector<std::int32_t>& tokens) {
     for (std::int64_t r = first; r < first + count; ++r) {
       const KeyRun& run = batch.runs[static_cast<std::size_t>(r)];
       for (std::int64_t row = run.row; row < run.row + run.count; ++row) {
-        REQUIRE(rows_.at(row).second == static_cast<std::int32_t>(tokens.size()));
-        tokens.push_back(rows_.at(row).first);
+        const auto& [token, position] = rows_.at(place(row, of_prompt));
+        REQUIRE(position == static_cast<std::int32_t>(tokens.size()));
+        tokens.push_back(token);
       }
     }
   }
 
+  bool own_prompt_rows_;
   std::map<std::int64_t, std::pair<std::int32_t, std::int32_t>> rows_;  // token, position
 };
 
@@ -102,7 +120,7 @@ Run run(const std::vector<GenerateRequest>& requests, const SamplingParams& samp
         SchedulerConfig config) {
   config.stop_tokens = kStop;
   Scheduler scheduler(requests, sampling, config);
-  TokenCache cache;
+  TokenCache cache(config.num_prompt_pages.has_value());
   ForwardBatch batch;
   std::vector<Draw> draws;
   Run result;
@@ -197,6 +215,33 @@ TEST_CASE("scheduler: few pages delay completions and change none", "[rollout]")
     CHECK(tight.statistics.forward_passes > wide.statistics.forward_passes);
     CHECK(tight.statistics.prompt_tokens == wide.statistics.prompt_tokens);
   }
+}
+
+TEST_CASE("scheduler: prompts with pages of their own delay, and change no completion",
+          "[rollout]") {
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(20);
+  const SamplingParams sampling{.max_new_tokens = 9, .seed = 4};
+  const PageCounts fewest = fewest_pages(requests, sampling, 4);
+  CHECK(fewest.prompts == 5);
+  CHECK(fewest.completions == 2);
+  for (const std::int64_t prompts : {5, 6, 30, 1000}) {
+    for (const std::int64_t completions : {2, 3, 30, 1000}) {
+      for (const std::int64_t chunk : {0, 7}) {
+        const Run result = run(requests, sampling,
+                               {.max_num_seqs = 64,
+                                .page_size = 4,
+                                .num_pages = completions,
+                                .num_prompt_pages = prompts,
+                                .prefill_chunk = chunk});
+        check_groups(requests, sampling, result.groups);
+        CHECK(result.statistics.peak_pages <= prompts + completions);
+      }
+    }
+  }
+  CHECK_THROWS_AS(run(requests, sampling, {.page_size = 4, .num_pages = 9, .num_prompt_pages = 4}),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(run(requests, sampling, {.page_size = 4, .num_pages = 1, .num_prompt_pages = 9}),
+                  std::invalid_argument);
 }
 
 TEST_CASE("scheduler: a group of 100 in 64 slots fills them and feeds the prompt once",

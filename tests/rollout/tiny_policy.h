@@ -8,12 +8,30 @@
 #include "kernels/random.h"
 #include "policy/packed_policy.h"
 #include "rollout/engine.h"
+#include "tests/support/tiny_configs.h"
 
 namespace zeroth::testing {
 
+/// A config.json and the algebra of its prompts.
+struct TestModel {
+  TestModel(const char* text, MlaPrefix prefix = MlaPrefix::absorbed)
+      : json(text), mla_prefix(prefix) {}
+  ModelConfig config() const {
+    ModelConfig config = parse_model_config(json, "tiny");
+    set_mla_prefix(config, mla_prefix, "tiny");
+    return config;
+  }
+  const char* json;
+  MlaPrefix mla_prefix;
+};
+
+/// One of every kind of attention.
+inline const TestModel kModels[] = {
+    kTinyDeepseek, {kTinyDeepseek, MlaPrefix::expanded}, kTinyQwen2};
+
 struct TinyPolicy {
-  explicit TinyPolicy(const char* json, Dtype dtype = Dtype::float32)
-      : config(wide(parse_model_config(json, "tiny"))),
+  explicit TinyPolicy(const TestModel& model, Dtype dtype = Dtype::float32)
+      : config(wide(model.config())),
         weights(random_weights(config)),
         policy(config, weights, dtype, false) {}
 
