@@ -474,50 +474,72 @@ struct BackwardBlock {
   }
 };
 
-// Where each member's share of its group's prefix gradient stands.
+// Where each member's share of its group's prefix gradient stands, while a wave of members works:
+// consecutive ones, so many that their shares together stay small and every thread has some.
 struct PrefixShares {
-  PrefixShares(const AttentionLayout& layout, int64_t cache_row) {
-    offsets = static_cast<int64_t*>(
-        __builtin_malloc(static_cast<size_t>(layout.num_members + 1) * sizeof(int64_t)));
-    groups = static_cast<int64_t*>(
-        __builtin_malloc(static_cast<size_t>(layout.num_members + 1) * sizeof(int64_t)));
-    int64_t total = 0;
+  static constexpr int64_t kFloats = 1 << 20;  // of a wave, unless it would have too few members
+
+  PrefixShares(const AttentionLayout& layout, int64_t cache_row, int64_t fewest_members)
+      : waves(new_integers(layout.num_members)),
+        offsets(new_integers(layout.num_members)),
+        groups(new_integers(layout.num_members)) {
     for (int64_t g = 0; g < layout.num_groups; ++g) {
       const AttentionGroup& group = layout.groups[g];
-      for (int64_t m = group.first_member; m < group.first_member + group.num_members; ++m) {
-        offsets[m] = total;
+      for (int64_t m = group.first_member; m < group.first_member + group.num_members; ++m)
         groups[m] = g;
-        total += group.prefix_length * cache_row;
-      }
     }
-    data =
-        static_cast<float*>(__builtin_calloc(static_cast<size_t>(larger(1, total)), sizeof(float)));
+    int64_t wave = 0;
+    int64_t floats = 0;
+    int64_t most = 1;
+    for (int64_t m = 0; m < layout.num_members; ++m) {
+      const int64_t share = layout.groups[groups[m]].prefix_length * cache_row;
+      if (m - wave >= fewest_members && floats + share > kFloats) {
+        wave = m;
+        floats = 0;
+      }
+      waves[m] = wave;
+      offsets[m] = floats;
+      floats += share;
+      most = larger(most, floats);
+    }
+    data = static_cast<float*>(__builtin_malloc(static_cast<size_t>(most) * sizeof(float)));
   }
   ~PrefixShares() {
     __builtin_free(data);
+    __builtin_free(waves);
     __builtin_free(offsets);
     __builtin_free(groups);
   }
   PrefixShares(const PrefixShares&) = delete;
   PrefixShares& operator=(const PrefixShares&) = delete;
 
-  float* data;
-  int64_t* offsets;  // [members]
+  static int64_t* new_integers(int64_t count) {
+    return static_cast<int64_t*>(
+        __builtin_malloc(static_cast<size_t>(count + 1) * sizeof(int64_t)));
+  }
+
+  int64_t* waves;    // [members] the first member of the wave
+  int64_t* offsets;  // [members] into data
   int64_t* groups;   // [members]
+  float* data;
 };
 
-// Adds the members' shares to the prefix rows of one group, in member order.
+// Adds the shares of members [begin, end), as far as they are of the group, to keys [key_begin,
+// key_end) of its prefix, in member order.
 void add_prefix_shares(const AttentionBackwardArgs& args, const AttentionGroup& group,
-                       const PrefixShares& shares) {
+                       const PrefixShares& shares, int64_t begin, int64_t end, int64_t key_begin,
+                       int64_t key_end) {
   const PrefixKeys prefix(args, group);
   const int64_t width = prefix.shape.cache_row;
   float* dcache = prefix.apart ? args.prefix_gradients.dcache : args.dcache;
-  int64_t key = 0;
-  for (int64_t i = 0; i < group.num_runs && key < group.prefix_length; ++i) {
-    const KeyRun& run = args.layout.runs[group.first_run + i];
-    for (int64_t j = 0; j < run.count && key < group.prefix_length; ++j, ++key) {
-      float* row = dcache + (run.row + j) * width;
-      for (int64_t m = group.first_member; m < group.first_member + group.num_members; ++m) {
+  begin = larger(begin, group.first_member);
+  end = smaller(end, group.first_member + group.num_members);
+  int64_t first_key = 0;
+  for (int64_t i = 0; i < group.num_runs && begin < end; first_key += prefix.runs[i++].count) {
+    const int64_t stop = smaller(key_end, first_key + prefix.runs[i].count);
+    for (int64_t key = larger(key_begin, first_key); key < stop; ++key) {
+      float* row = dcache + (prefix.runs[i].row + key - first_key) * width;
+      for (int64_t m = begin; m < end; ++m) {
         const float* share = shares.data + shares.offsets[m] + key * width;
         for (int64_t d = 0; d < width; d += 16) {
           store(row + d, add(load(row + d, width - d), load(share + d, width - d)), width - d);
@@ -531,23 +553,34 @@ void add_prefix_shares(const AttentionBackwardArgs& args, const AttentionGroup& 
 
 void attention_backward(const Context& context, const AttentionBackwardArgs& args) {
   const AttentionLayout& layout = args.layout;
-  const bool apart = args.prefix.cache != nullptr;
-  const PrefixShares shares(layout, apart ? args.prefix.shape.cache_row : args.shape.cache_row);
-  const auto run = [&](int64_t begin, int64_t end) {
-    for (int64_t m = begin; m < end; ++m) {
-      const AttentionMember& member = layout.members[m];
-      for (int64_t q = 0; q < member.num_queries; q += kQueryBlock) {
-        BackwardBlock(args, layout.groups[shares.groups[m]], member, q,
-                      smaller(member.num_queries, q + kQueryBlock), shares.data + shares.offsets[m])
-            .run();
+  const AttentionShape& shape = args.prefix.cache != nullptr ? args.prefix.shape : args.shape;
+  const PrefixShares shares(layout, shape.cache_row, 4 * int64_t{context.pool->num_threads()});
+  constexpr int64_t kParts = 8;  // of a prefix, to be added by any thread
+  for (int64_t first = 0, last = 0; first < layout.num_members; first = last) {
+    while (last < layout.num_members && shares.waves[last] == first) ++last;
+    const auto run = [&](int64_t begin, int64_t end) {
+      for (int64_t m = first + begin; m < first + end; ++m) {
+        const AttentionMember& member = layout.members[m];
+        const AttentionGroup& group = layout.groups[shares.groups[m]];
+        float* share = shares.data + shares.offsets[m];
+        memset(share, 0, static_cast<size_t>(group.prefix_length * shape.cache_row) * 4);
+        for (int64_t q = 0; q < member.num_queries; q += kQueryBlock) {
+          BackwardBlock(args, group, member, q, smaller(member.num_queries, q + kQueryBlock), share)
+              .run();
+        }
       }
-    }
-  };
-  context.pool->parallel_for(layout.num_members, 1, run);
-  const auto reduce = [&](int64_t begin, int64_t end) {
-    for (int64_t g = begin; g < end; ++g) add_prefix_shares(args, layout.groups[g], shares);
-  };
-  context.pool->parallel_for(layout.num_groups, 1, reduce);
+    };
+    context.pool->parallel_for(last - first, 1, run);
+    const auto reduce = [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const AttentionGroup& group = layout.groups[i / kParts];
+        const int64_t part = i % kParts;
+        add_prefix_shares(args, group, shares, first, last, group.prefix_length * part / kParts,
+                          group.prefix_length * (part + 1) / kParts);
+      }
+    };
+    context.pool->parallel_for(layout.num_groups * kParts, 1, reduce);
+  }
 }
 
 }  // namespace ZEROTH_ISA

@@ -170,6 +170,30 @@ TEST_CASE("attention_backward: a shared prefix gets the members' gradients added
   }
 }
 
+TEST_CASE("attention_backward: members whose shares of a long prefix are not held at once") {
+  // 7 shares of 4,500 keys x 36 floats are more than the 2^20 floats of a wave; with 16 threads a
+  // wave has at least 64 members all the same, so all are held.
+  const AttentionShape shape = gqa_shape(1, 1, 17, 17);
+  std::vector<MemberSpec> members(16, MemberSpec{.own_before = 0, .num_queries = 2});
+  const AttentionBatch batch(
+      shape,
+      {{.prefix_length = 4500, .members = members}, {.prefix_length = 5, .members = {{0, 1}}}},
+      1000);
+  const auto one = batch.backward(context_of(best_isa(), 1), batch.empty_gradient());
+  const auto many = batch.backward(context_of(best_isa(), 16), batch.empty_gradient());
+  CHECK(same_bits(joined(one), joined(many)));
+  auto expected = batch.empty_gradient();
+  for (std::int64_t m = 0; m < 16; ++m) {
+    const AttentionBatch alone = batch.only(0, m);
+    const auto part = alone.backward(best_context(), alone.empty_gradient());
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += part.dcache[i];
+  }
+  const AttentionBatch last = batch.only(1, 0);
+  const auto part = last.backward(best_context(), last.empty_gradient());
+  for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += part.dcache[i];
+  CHECK(same_bits(one.dcache, expected));
+}
+
 TEST_CASE("attention_backward: a sequence cut after 32 queries gives the bits of the whole") {
   // Queries are taken 32 at a time and go on from what the cache's gradient holds.
   const AttentionBatch whole(gqa_shape(4, 2, 5, 3), {{.prefix_length = 0, .members = {{3, 70}}}},
