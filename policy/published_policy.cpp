@@ -1,7 +1,10 @@
 #include "policy/published_policy.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
+#include "policy/cache.h"
 #include "policy/safetensors.h"
 #include "system/error.h"
 
@@ -10,6 +13,11 @@ namespace {
 
 constexpr const char* kConfigKey = "config.json";
 constexpr const char* kDtypeKey = "dtype";
+constexpr const char* kMlaPrefixKey = "mla_prefix";
+
+const char* mla_prefix_of(const ModelConfig& config) {
+  return expands_prompts(config) ? "expanded" : "absorbed";
+}
 
 std::filesystem::path file_in(const std::filesystem::path& directory) {
   return directory / "model.safetensors";
@@ -29,21 +37,27 @@ const std::string& metadata(const SafetensorsFile& file, const char* key) {
 void publish(const PackedPolicy& policy, const std::filesystem::path& directory) {
   write_safetensors(file_in(directory), tensor_bytes(policy.weights()),
                     {{kConfigKey, policy.config().hf_json},
-                     {kDtypeKey, std::string(dtype_name(policy.dtype()))}});
+                     {kDtypeKey, std::string(dtype_name(policy.dtype()))},
+                     {kMlaPrefixKey, mla_prefix_of(policy.config())}});
 }
 
 PublishedPolicy::Description PublishedPolicy::describe(const std::filesystem::path& directory) {
   const SafetensorsFile file(file_in(directory));
-  const std::string& dtype = metadata(file, kDtypeKey);
-  for (const Dtype known : {Dtype::float32, Dtype::bfloat16}) {
-    if (dtype == dtype_name(known))
-      return {parse_model_config(metadata(file, kConfigKey), file.source() + ": config.json"),
-              known};
-  }
-  throw InputError({.source = file.source(),
-                    .field = "__metadata__.dtype",
-                    .expected = "float32 or bfloat16",
-                    .actual = dtype});
+  const auto is = [&](const char* key, const char* one, const char* other) {
+    const std::string& text = metadata(file, key);
+    if (text == one || text == other) return text == one;
+    throw InputError({.source = file.source(),
+                      .field = std::string("__metadata__.") + key,
+                      .expected = std::string(one) + " or " + other,
+                      .actual = text});
+  };
+  const Dtype dtype = is(kDtypeKey, "bfloat16", "float32") ? Dtype::bfloat16 : Dtype::float32;
+  ModelConfig config =
+      parse_model_config(metadata(file, kConfigKey), file.source() + ": config.json");
+  set_mla_prefix(
+      config, is(kMlaPrefixKey, "expanded", "absorbed") ? MlaPrefix::expanded : MlaPrefix::absorbed,
+      file.source());
+  return {std::move(config), dtype};
 }
 
 PublishedPolicy::PublishedPolicy(const std::filesystem::path& directory)
@@ -56,6 +70,7 @@ PublishedPolicy::PublishedPolicy(const std::filesystem::path& directory, Descrip
 bool PublishedPolicy::update(const std::filesystem::path& directory) {
   const Description description = describe(directory);
   if (description.config.hf_json != packed_.config().hf_json ||
+      mla_prefix_of(description.config) != std::string(mla_prefix_of(packed_.config())) ||
       description.dtype != packed_.dtype()) {
     return false;
   }

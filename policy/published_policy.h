@@ -2,7 +2,8 @@
 // sampler needs. Goal: a worker starts knowing nothing, so nothing of the model can be configured
 // differently there. Non-goals: optimizer state, tokenizer (token ids travel).
 //
-//   __metadata__: "config.json" the model's configuration, "dtype" float32 or bfloat16
+//   __metadata__: "config.json" the model's configuration, "dtype" float32 or bfloat16,
+//   "mla_prefix" absorbed or expanded
 //   tensors: the master weights, F32, under their Hugging Face names
 #pragma once
 

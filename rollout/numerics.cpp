@@ -1,5 +1,7 @@
 #include "rollout/numerics.h"
 
+#include <utility>
+
 #include "rollout/group_record.h"
 #include "rollout/local_engine.h"
 #include "system/file.h"
@@ -52,7 +54,9 @@ void append_completions(const Context& context, Dtype dtype, const ModelConfig& 
 }  // namespace
 
 std::vector<ModelConfig> numerics_probe_models() {
-  return {parse_model_config(kLatentModel, "numerics probe"),
+  ModelConfig expanded = parse_model_config(kLatentModel, "numerics probe");
+  set_mla_prefix(expanded, MlaPrefix::expanded, "numerics probe");
+  return {parse_model_config(kLatentModel, "numerics probe"), std::move(expanded),
           parse_model_config(kGroupedQueryModel, "numerics probe")};
 }
 

@@ -13,8 +13,8 @@
 
 namespace zeroth {
 
-/// The probe's models: latent attention with experts, and grouped queries. Their widths fill no
-/// vector register evenly.
+/// The probe's models: latent attention with experts, prompts absorbed and expanded, and grouped
+/// queries. Their widths fill no vector register evenly.
 std::vector<ModelConfig> numerics_probe_models();
 
 /// "float32-" or "bfloat16-" and 16 hexadecimal digits of the SHA-256 of a few completions of the

@@ -11,8 +11,10 @@ namespace zeroth {
 namespace {
 
 struct Learner {
-  explicit Learner(const char* json, Dtype dtype, std::uint64_t seed = 7)
+  explicit Learner(const char* json, Dtype dtype, std::uint64_t seed = 7,
+                   MlaPrefix prefix = MlaPrefix::absorbed)
       : config(parse_model_config(json, "tiny")), weights(config) {
+    set_mla_prefix(config, prefix, "tiny");
     initialize_weights(weights, config, seed);
     packed = std::make_unique<PackedPolicy>(config, weights, dtype, true);
   }
@@ -44,17 +46,22 @@ TEST_CASE("published policy: what is read is what was published", "[policy]") {
 }
 
 TEST_CASE("published policy: another version is taken over, another model is not", "[policy]") {
-  const testing::TemporaryDirectory first, second, other, type;
+  const testing::TemporaryDirectory first, second, other, type, prefix;
   const Learner learner(testing::kTinyDeepseek, Dtype::float32, 7);
   const Learner later(testing::kTinyDeepseek, Dtype::float32, 8);
   publish(*learner.packed, first.path());
   publish(*later.packed, second.path());
   publish(*Learner(testing::kTinyQwen2, Dtype::float32).packed, other.path());
   publish(*Learner(testing::kTinyDeepseek, Dtype::bfloat16).packed, type.path());
+  const Learner expanded(testing::kTinyDeepseek, Dtype::float32, 7, MlaPrefix::expanded);
+  publish(*expanded.packed, prefix.path());
+  CHECK(PublishedPolicy(prefix.path()).packed().config().layers[0].attention.mla_prefix ==
+        MlaPrefix::expanded);
   PublishedPolicy policy(first.path());
   const std::int64_t version = policy.packed().version();
   CHECK_FALSE(policy.update(other.path()));
   CHECK_FALSE(policy.update(type.path()));
+  CHECK_FALSE(policy.update(prefix.path()));
   CHECK(policy.packed().version() == version);
   CHECK(same_weights(policy.packed(), *learner.packed));
   CHECK(policy.update(second.path()));
@@ -80,14 +87,24 @@ TEST_CASE("published policy: what is missing or wrong is named and changes nothi
     CHECK(same_weights(policy.packed(), *learner.packed));
     return field;
   };
-  const std::map<std::string, std::string> metadata{{"config.json", learner.config.hf_json},
-                                                    {"dtype", "float32"}};
+  const std::map<std::string, std::string> metadata{
+      {"config.json", learner.config.hf_json}, {"dtype", "float32"}, {"mla_prefix", "absorbed"}};
   const std::vector<TensorBytes> tensors = tensor_bytes(learner.weights);
-  CHECK(refused(tensors, {{"dtype", "float32"}}) == "__metadata__.config.json");
-  CHECK(refused(tensors, {{"config.json", learner.config.hf_json}}) == "__metadata__.dtype");
-  CHECK(refused(tensors, {{"config.json", learner.config.hf_json}, {"dtype", "fp8"}}) ==
-        "__metadata__.dtype");
-  CHECK(refused(tensors, {{"config.json", "{"}, {"dtype", "float32"}}) != "dtype");
+  const auto without = [&](const char* key) {
+    auto changed = metadata;
+    changed.erase(key);
+    return changed;
+  };
+  const auto with = [&](const char* key, const char* value) {
+    auto changed = metadata;
+    changed[key] = value;
+    return changed;
+  };
+  for (const char* key : {"config.json", "dtype", "mla_prefix"})
+    CHECK(refused(tensors, without(key)) == std::string("__metadata__.") + key);
+  for (const char* key : {"dtype", "mla_prefix"})
+    CHECK(refused(tensors, with(key, "fp8")) == std::string("__metadata__.") + key);
+  refused(tensors, with("config.json", "{"));
   std::vector<TensorBytes> short_of_one(tensors.begin(), tensors.end() - 1);
   CHECK(refused(short_of_one, metadata) == tensors.back().name);
   std::vector<TensorBytes> turned = tensors;

@@ -31,10 +31,12 @@ TEST_CASE("numerics: the types differ in more than their names", "[rollout]") {
 }
 
 TEST_CASE("numerics: the probe samples, and from every part of the graph", "[rollout]") {
-  bool latent = false, grouped = false, experts = false, dense = false, yarn = false;
+  bool latent = false, expanded = false, grouped = false, experts = false, dense = false,
+       yarn = false;
   for (const ModelConfig& config : numerics_probe_models()) {
     for (const LayerConfig& layer : config.layers) {
       latent |= layer.attention.kind == AttentionKind::mla && layer.attention.q_lora_rank > 0;
+      expanded |= layer.attention.mla_prefix == MlaPrefix::expanded;
       grouped |= layer.attention.kind == AttentionKind::gqa && layer.attention.qkv_bias;
       experts |= layer.ffn.kind == FfnKind::moe && layer.ffn.num_shared_experts > 0;
       dense |= layer.ffn.kind == FfnKind::dense;
@@ -42,7 +44,7 @@ TEST_CASE("numerics: the probe samples, and from every part of the graph", "[rol
       CHECK(config.hidden_size % 16 != 0);
     }
   }
-  CHECK((latent && grouped && experts && dense && yarn));
+  CHECK((latent && expanded && grouped && experts && dense && yarn));
 }
 
 }  // namespace zeroth
