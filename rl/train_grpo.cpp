@@ -112,8 +112,10 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
     if (!inputs.on_evaluation(0, evaluation)) return run.finish();
   }
   const auto take_step = [&](std::int64_t step) {
+    const double journal_before = journal.seconds();
     GrpoStep result =
         trainer.step(step, learning_rate_at(step - 1, schedule), config.log_completions);
+    result.metrics.push_back({"time/journal", journal.seconds() - journal_before});
     if (config.log_completions) write_completions(config.output_dir, step, result.completions);
     bool go_on = true;
     std::vector<Metric> eval_metrics;

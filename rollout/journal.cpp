@@ -68,6 +68,21 @@ std::optional<std::int64_t> step_of(const fs::path& file) {
   return step;
 }
 
+// Adds the time it lives to a sum.
+class Timer {
+ public:
+  explicit Timer(double& seconds) : seconds_(seconds) {}
+  ~Timer() {
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 RolloutJournal::RolloutJournal(fs::path directory, std::string run_key,
@@ -117,6 +132,7 @@ void RolloutJournal::open(std::uint32_t step) {
 
 std::optional<Group> RolloutJournal::find(const GenerateRequest& request,
                                           const SamplingParams& sampling) {
+  const Timer timer(seconds_);
   open(request.step);
   const auto found = groups_.find(request_key(request, sampling));
   if (found == groups_.end()) return std::nullopt;
@@ -125,6 +141,7 @@ std::optional<Group> RolloutJournal::find(const GenerateRequest& request,
 
 void RolloutJournal::append(const GenerateRequest& request, const SamplingParams& sampling,
                             const Group& group) {
+  const Timer timer(seconds_);
   open(request.step);
   std::string payload = request_key(request, sampling);
   append_group_record(payload, group);
@@ -134,10 +151,15 @@ void RolloutJournal::append(const GenerateRequest& request, const SamplingParams
   record += sha256(payload);
   record += payload;
   file_->append(record);
-  if (std::chrono::steady_clock::now() - last_sync_ >= kSyncEvery) sync();
+  if (std::chrono::steady_clock::now() - last_sync_ >= kSyncEvery) write_through();
 }
 
 void RolloutJournal::sync() {
+  const Timer timer(seconds_);
+  write_through();
+}
+
+void RolloutJournal::write_through() {
   if (file_) file_->sync();
   last_sync_ = std::chrono::steady_clock::now();
 }

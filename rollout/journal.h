@@ -43,12 +43,16 @@ class RolloutJournal {
   void append(const GenerateRequest& request, const SamplingParams& sampling, const Group& group);
   void sync();
 
+  /// Seconds spent in find(), append() and sync() since this was made.
+  double seconds() const { return seconds_; }
+
   /// Removes the files of steps up to `step`; of every step.
   void remove_through(std::int64_t step);
   void remove_all();
 
  private:
   void open(std::uint32_t step);
+  void write_through();
   std::filesystem::path file_of(std::uint32_t step) const;
 
   std::filesystem::path directory_;
@@ -58,6 +62,7 @@ class RolloutJournal {
   std::unique_ptr<AppendFile> file_;
   std::map<std::string, Group> groups_;  // of the open file, by request key
   std::chrono::steady_clock::time_point last_sync_;
+  double seconds_ = 0.0;
 };
 
 }  // namespace zeroth

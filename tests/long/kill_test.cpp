@@ -120,7 +120,8 @@ std::string timeless(const std::string& metrics) {
   std::string text;
   for (std::string line; std::getline(lines, line);) {
     boost::json::object json = boost::json::parse(line).as_object();
-    for (const char* key : {"step_time", "time/rollout", "time/reward", "time/learn"})
+    for (const char* key :
+         {"step_time", "time/rollout", "time/reward", "time/learn", "time/journal"})
       json.erase(key);
     text += boost::json::serialize(json) + "\n";
   }
