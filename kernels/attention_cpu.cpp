@@ -6,7 +6,8 @@ namespace zeroth {
 namespace ZEROTH_ISA {
 namespace {
 
-constexpr int64_t kQueryBlock = 32;  // queries a task works on together
+constexpr int64_t kQueryBlock = 32;  // queries a task works on together, at the least
+constexpr int64_t kRowBlock = 128;   // of queries and heads: enough to pay for reading a key
 constexpr int64_t kKeyTile = 32;
 
 // Memory of one task, released with it.
@@ -28,8 +29,14 @@ struct Task {
   int64_t query_begin, query_end;
 };
 
+// Queries of one member that are worked on together. With few query heads to a kv head, more of
+// them.
+int64_t query_block(const AttentionShape& shape) {
+  return larger(kQueryBlock, kRowBlock * shape.Hkv / shape.H);
+}
+
 struct TaskList {
-  explicit TaskList(const AttentionLayout& layout) {
+  TaskList(const AttentionLayout& layout, const AttentionShape& shape) : block(query_block(shape)) {
     int64_t capacity = 0;
     for (int64_t m = 0; m < layout.num_members; ++m)
       capacity += layout.members[m].num_queries / kQueryBlock + 1;
@@ -50,14 +57,17 @@ struct TaskList {
       while (stop < end && queries + layout.members[stop].num_queries <= kQueryBlock) {
         queries += layout.members[stop++].num_queries;
       }
-      for (int64_t q = 0; stop == m + 1 && q < queries; q += kQueryBlock) {
-        tasks[count++] = {g, m, stop, q, smaller(queries, q + kQueryBlock)};
+      // A short member is work for several threads before it is for long blocks.
+      const int64_t step = queries < 4 * block ? kQueryBlock : block;
+      for (int64_t q = 0; stop == m + 1 && q < queries; q += step) {
+        tasks[count++] = {g, m, stop, q, smaller(queries, q + step)};
       }
       if (stop > m + 1) tasks[count++] = {g, m, stop, 0, 0};
       m = stop;
     }
   }
 
+  int64_t block;
   Task* tasks;
   int64_t count = 0;
 };
@@ -106,17 +116,18 @@ void products_with_keys(TileA x, int64_t R, int64_t D, const float* cache, int64
   }
 }
 
-// out[r][d] += chain over j of p[r][j] * cache row j [column + d], for the first `limit` keys of
-// the runs.
+// out[r][d] += chain over j of p[r][j] * cache row j [column + d], for keys [begin, end) of the
+// runs.
 void weighted_rows(TileA p, int64_t R, const float* cache, int64_t stride, int64_t column,
-                   int64_t D, const KeyRun* runs, int64_t num_runs, int64_t limit, float* out,
-                   int64_t ldo) {
-  int64_t key = 0;
-  for (int64_t i = 0; i < num_runs && key < limit; ++i) {
-    const int64_t count = smaller(runs[i].count, limit - key);
-    block_product({p.a + key, p.row, 1}, R, cache + runs[i].row * stride + column, stride, count, D,
-                  out, ldo, true);
-    key += count;
+                   int64_t D, const KeyRun* runs, int64_t num_runs, int64_t begin, int64_t end,
+                   float* out, int64_t ldo) {
+  int64_t key = 0;  // of the run's first row
+  for (int64_t i = 0; i < num_runs && key < end; key += runs[i++].count) {
+    const int64_t first = larger(begin, key);
+    const int64_t count = smaller(key + runs[i].count, end) - first;
+    if (count <= 0) continue;
+    block_product({p.a + first, p.row, 1}, R, cache + (runs[i].row + first - key) * stride + column,
+                  stride, count, D, out, ldo, true);
   }
 }
 
@@ -179,7 +190,7 @@ struct PrefixKeys {
                     float* out) const {
     for (int64_t i = 0; i < split; ++i) {
       weighted_rows({p + i * ld, split * ld, 1}, rows / split, cache, shape.cache_row,
-                    values ? v_column(kv, i) : k_column(kv, i), D, runs, group.num_runs,
+                    values ? v_column(kv, i) : k_column(kv, i), D, runs, group.num_runs, 0,
                     group.prefix_length, out + i * D, split * D);
     }
   }
@@ -278,24 +289,36 @@ struct ForwardTask {
   void values(int64_t kv, const float* p, const float* inverse, float* out,
               float* prefix_out) const {
     const AttentionShape& s = args.shape;
-    const int64_t column = s.v_offset + kv * s.v_head;
     memset(out, 0, static_cast<size_t>(rows * s.Dv) * 4);
     if (prefix.apart) memset(prefix_out, 0, static_cast<size_t>(rows * prefix.shape.Dv) * 4);
     prefix.add_weighted(p, ld, rows, prefix.shape.Dv, kv, true, prefix_out);
     int64_t row = 0;
     for (int64_t m = task.member_begin; m < task.member_end; ++m) {
       const Part part = part_of(args.layout, task, m);
+      add_own_values(kv, part, p + row * ld + group.prefix_length, out + row * s.Dv);
       for (int64_t i = part.query_begin; i < part.query_end; ++i, row += heads) {
-        weighted_rows({p + row * ld + group.prefix_length, ld, 1}, heads, args.cache, s.cache_row,
-                      column, s.Dv, args.layout.runs + part.member->first_run,
-                      part.member->num_runs, part.member->own_before + i + 1, out + row * s.Dv,
-                      s.Dv);
         const int64_t at = (part.member->first_query + i) * s.H + kv * heads;
         write_rows(out + row * s.Dv, inverse + row, s.Dv, args.round_bf16, args.out + at * s.Dv);
         if (!prefix.apart) continue;
         const int64_t Dv = prefix.shape.Dv;
         write_rows(prefix_out + row * Dv, inverse + row, Dv, false, args.prefix.out + at * Dv);
       }
+    }
+  }
+
+  // First the keys that all queries of the part see, then for each what it sees beyond.
+  void add_own_values(int64_t kv, const Part& part, const float* p, float* out) const {
+    const AttentionShape& s = args.shape;
+    const int64_t column = s.v_offset + kv * s.v_head;
+    const KeyRun* runs = args.layout.runs + part.member->first_run;
+    const int64_t num_runs = part.member->num_runs;
+    const int64_t queries = part.query_end - part.query_begin;
+    const int64_t common = part.member->own_before + part.query_begin + 1;
+    weighted_rows({p, ld, 1}, queries * heads, args.cache, s.cache_row, column, s.Dv, runs,
+                  num_runs, 0, common, out, s.Dv);
+    for (int64_t i = 1; i < queries; ++i) {
+      weighted_rows({p + i * heads * ld, ld, 1}, heads, args.cache, s.cache_row, column, s.Dv, runs,
+                    num_runs, common, common + i, out + i * heads * s.Dv, s.Dv);
     }
   }
 
@@ -314,7 +337,7 @@ struct ForwardTask {
 }  // namespace
 
 void attention(const Context& context, const AttentionArgs& args) {
-  const TaskList list(args.layout);
+  const TaskList list(args.layout, args.shape);
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) ForwardTask(args, list.tasks[i]).run();
   };
@@ -435,7 +458,7 @@ struct BackwardBlock {
     if (prefix.apart) memset(prefix_dq, 0, static_cast<size_t>(rows * prefix.shape.Dk) * 4);
     prefix.add_weighted(ds, ld, rows, prefix.shape.Dk, kv, false, prefix_dq);
     weighted_rows({ds + group.prefix_length, ld, 1}, rows, args.cache, s.cache_row, kv * s.k_head,
-                  s.Dk, args.layout.runs + member.first_run, member.num_runs, own, dq, s.Dk);
+                  s.Dk, args.layout.runs + member.first_run, member.num_runs, 0, own, dq, s.Dk);
     scatter_heads(kv, dq, s, args.dq);
     if (prefix.apart) scatter_heads(kv, prefix_dq, prefix.shape, args.prefix_gradients.dq);
   }
@@ -555,6 +578,7 @@ void attention_backward(const Context& context, const AttentionBackwardArgs& arg
   const AttentionLayout& layout = args.layout;
   const AttentionShape& shape = args.prefix.cache != nullptr ? args.prefix.shape : args.shape;
   const PrefixShares shares(layout, shape.cache_row, 4 * int64_t{context.pool->num_threads()});
+  const int64_t block = query_block(args.shape);
   constexpr int64_t kParts = 8;  // of a prefix, to be added by any thread
   for (int64_t first = 0, last = 0; first < layout.num_members; first = last) {
     while (last < layout.num_members && shares.waves[last] == first) ++last;
@@ -564,8 +588,8 @@ void attention_backward(const Context& context, const AttentionBackwardArgs& arg
         const AttentionGroup& group = layout.groups[shares.groups[m]];
         float* share = shares.data + shares.offsets[m];
         memset(share, 0, static_cast<size_t>(group.prefix_length * shape.cache_row) * 4);
-        for (int64_t q = 0; q < member.num_queries; q += kQueryBlock) {
-          BackwardBlock(args, group, member, q, smaller(member.num_queries, q + kQueryBlock), share)
+        for (int64_t q = 0; q < member.num_queries; q += block) {
+          BackwardBlock(args, group, member, q, smaller(member.num_queries, q + block), share)
               .run();
         }
       }
