@@ -67,7 +67,7 @@ constexpr std::string_view kTinyDense = R"({
   "use_sliding_window": false,
   "rms_norm_eps": 1e-06,
   "rope_theta": 10000.0,
-  "max_position_embeddings": 1024,
+  "max_position_embeddings": 2048,
   "initializer_range": 0.06,
   "tie_word_embeddings": false,
   "torch_dtype": "float32"
