@@ -165,6 +165,12 @@ Collectives::Collectives(Mesh& mesh) : rank_(mesh.rank()), size_(mesh.size()) {
 
 Collectives::~Collectives() = default;
 
+Share Collectives::share(std::size_t count, int rank) const {
+  const auto ranks = static_cast<std::size_t>(size_);
+  const auto r = static_cast<std::size_t>(rank);
+  return {.begin = count * r / ranks, .end = count * (r + 1) / ranks};
+}
+
 void Collectives::sum(std::span<float> values) {
   if (gloo_ && !values.empty()) gloo_->sum(values.data(), values.size());
 }

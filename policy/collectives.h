@@ -15,6 +15,13 @@
 
 namespace zeroth {
 
+/// Some of a row of items: those from `begin` to before `end`.
+struct Share {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::size_t count() const { return end - begin; }
+};
+
 class Collectives {
  public:
   /// Of one rank that is alone: every result is its own part.
@@ -29,6 +36,9 @@ class Collectives {
   int rank() const { return rank_; }
   int size() const { return size_; }
   bool is_first() const { return rank_ == 0; }
+  /// The part of `count` items that is rank `rank`'s: all items in the order of the ranks, and no
+  /// share larger than another by more than one.
+  Share share(std::size_t count, int rank) const;
 
   /// values[i] becomes the sum of every rank's values[i], the same bits on all of them. In fp32 the
   /// order of the sum is a function of (size, rank count) alone. Integers wrap around.

@@ -472,12 +472,6 @@ const std::vector<Peer>& Mesh::peers() const {
   return impl_->peers;
 }
 
-int Mesh::num_local() const {
-  const std::string& host = peers()[static_cast<std::size_t>(rank())].host;
-  return static_cast<int>(std::count_if(peers().begin(), peers().end(),
-                                        [&](const Peer& peer) { return peer.host == host; }));
-}
-
 std::vector<std::string> Mesh::exchange(std::string_view bytes) {
   if (impl_->watcher.joinable()) throw std::logic_error("Mesh::exchange after watch");
   const Deadline until = impl_->deadline();

@@ -61,7 +61,6 @@ class Mesh {
   int rank() const;
   int size() const { return static_cast<int>(peers().size()); }
   const std::vector<Peer>& peers() const;
-  int num_local() const;  // ranks on this rank's host, itself included
 
   /// Every rank's bytes in the order of the ranks, by way of rank 0; for a few bytes, and before
   /// watch() only.
