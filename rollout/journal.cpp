@@ -1,5 +1,6 @@
 #include "rollout/journal.h"
 
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -182,6 +183,28 @@ void RolloutJournal::remove_all() {
   remove_through(std::numeric_limits<std::int64_t>::max());
   std::error_code not_empty;  // someone else's file stays, and the directory with it
   fs::remove(directory_, not_empty);
+}
+
+namespace {
+constexpr std::string_view kRankPrefix = "journal-rank-";
+}  // namespace
+
+fs::path journal_directory(const fs::path& output_dir, int rank) {
+  return output_dir / (rank == 0 ? "journal" : std::string(kRankPrefix) + std::to_string(rank));
+}
+
+void remove_journals_from(const fs::path& output_dir, int first) {
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(output_dir)) {
+    const std::string name = entry.path().filename().string();
+    int rank = 0;
+    if (!name.starts_with(kRankPrefix)) continue;
+    const char* digits = name.data() + kRankPrefix.size();
+    const auto [end, error] = std::from_chars(digits, name.data() + name.size(), rank);
+    if (error == std::errc() && end == name.data() + name.size() && rank >= first)
+      found.push_back(entry.path());
+  }
+  for (const fs::path& directory : found) RolloutJournal(directory, "", {}).remove_all();
 }
 
 }  // namespace zeroth

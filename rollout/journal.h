@@ -65,4 +65,12 @@ class RolloutJournal {
   double seconds_ = 0.0;
 };
 
+/// Where rank `rank` of a run in `output_dir` keeps its journal: journal, journal-rank-1, … A rank
+/// finds the groups that a rank of its number sampled; with another number of ranks, those that it
+/// does not find are sampled again, which is the same to the bit.
+std::filesystem::path journal_directory(const std::filesystem::path& output_dir, int rank);
+
+/// Removes the journals of the ranks from `first` on, which a run of more ranks has left.
+void remove_journals_from(const std::filesystem::path& output_dir, int first);
+
 }  // namespace zeroth
