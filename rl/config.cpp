@@ -90,6 +90,7 @@ void check_training(const TrainingOptions& c) {
   require_at_least("save_steps", 0, c.save_steps);
   require_at_least("save_total_limit", 0, c.save_total_limit);
   require_not_negative("max_seconds", c.max_seconds);
+  require_positive("ranks_timeout", c.ranks_timeout);
 }
 
 void check_slots(std::int64_t max_num_seqs, std::int64_t page_size) {

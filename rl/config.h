@@ -74,6 +74,8 @@ struct TrainingOptions : PolicyOptions, DatasetOptions {
   std::string resume_from_checkpoint;
   bool allow_mixed_numerics = false;
   double max_seconds = 0.0;
+  bool exact_ranks = false;
+  double ranks_timeout = 300.0;
 };
 
 template <class Visitor>
@@ -103,6 +105,9 @@ void visit_fields(Visitor& v, TrainingOptions& c) {
     "run "
     "is a function of (config, data, seed)");
   v("max_seconds", c.max_seconds, "seconds after which to save and stop; 0 = no limit");
+  v("exact_ranks", c.exact_ranks,
+    "sum gradients as integers: weights have the same bytes for any number of ranks");
+  v("ranks_timeout", c.ranks_timeout, "seconds that ranks wait for each other at the start");
 }
 
 /// zeroth sft: next-token prediction of the data set's solutions.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
+#include <type_traits>
 
 #include "rl/training_options.h"
 
@@ -57,18 +58,37 @@ struct GrpoTrainer::Rollout {
   std::vector<const Problem*> problems;  // [groups]
   std::vector<std::string> prompts;      // [groups]
   std::vector<TrainingGroup> groups;
-  std::vector<std::string> texts;        // [completions]
-  std::vector<float> logprobs;           // as sampled, flat
-  std::vector<std::uint16_t> experts;    // in the learner's order: completions, then prompts
-  std::vector<StopReason> stop_reasons;  // [completions]
-  std::vector<std::int64_t> lengths;     // [completions]
+  std::vector<std::string> texts;                          // [completions]
+  std::vector<float> logprobs;                             // as sampled, flat
+  std::vector<std::int64_t> begin{0};                      // [completions + 1] into logprobs
+  std::vector<std::vector<std::uint16_t>> experts;         // [groups] of the completions
+  std::vector<std::vector<std::uint16_t>> prompt_experts;  // [groups]
+  std::vector<StopReason> stop_reasons;                    // [completions]
+  std::vector<std::int64_t> lengths;                       // [completions]
   ScoredItems scores;
   Advantages advantages;
   std::vector<Metric> learner_metrics;
   double rollout_seconds = 0.0, reward_seconds = 0.0, learn_seconds = 0.0;
 };
 
-GrpoTrainer::GrpoTrainer(const Context& context, TrainedPolicy& policy,
+struct GrpoTrainer::Batch {
+  std::vector<TrainingGroup> groups;
+  std::vector<float> logprobs;         // as sampled, flat
+  std::vector<float> ref_logprobs;     // of the reference; empty without one
+  std::vector<std::int64_t> begin{0};  // [completions + 1] into logprobs
+  std::vector<std::uint16_t> experts;  // in the learner's order: completions, then prompts
+  std::vector<double> advantages;      // [completions]
+  std::vector<unsigned char> kept;     // [completions] 0: left out of the loss; empty: all are in
+};
+
+// How the learner's log-probs and routing differ from the rollout's, over all batches.
+struct GrpoTrainer::Comparison {
+  double total = 0.0;    // of the differences of log-probs
+  double largest = 0.0;  // of them
+  std::int64_t disagreements = 0;
+};
+
+GrpoTrainer::GrpoTrainer(const Context& context, Collectives& ranks, TrainedPolicy& policy,
                          const PackedPolicy* reference, Engine& engine,
                          const std::vector<Problem>& problems,
                          const PromptTemplate& prompt_template, const WeightedRewards& rewards,
@@ -82,6 +102,7 @@ GrpoTrainer::GrpoTrainer(const Context& context, TrainedPolicy& policy,
       rewards_(rewards),
       config_(config),
       order_(problems.size(), static_cast<std::uint64_t>(config.seed)),
+      parallel_(context, ranks, policy, {.exact = config.exact_ranks}),
       learner_(context, policy.packed(),
                {.temperature = config.temperature,
                 .micro_batch_tokens = config.micro_batch_tokens,
@@ -135,8 +156,8 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
                                   .max_new_tokens = config_.max_completion_length,
                                   .seed = static_cast<std::uint64_t>(config_.seed),
                                   .stream = kRolloutStream});
-  std::vector<std::uint16_t> prompt_experts;
   for (std::size_t g = 0; g < groups.size(); ++g) {
+    auto& experts = rollout.experts.emplace_back();
     TrainingGroup& training = rollout.groups.emplace_back();
     training.prompt = requests[g].prompt;
     num_tokens_ += static_cast<std::int64_t>(training.prompt.size());
@@ -145,29 +166,30 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
       rollout.texts.push_back(policy_.tokenizer().decode(completion.tokens, true));
       rollout.logprobs.insert(rollout.logprobs.end(), completion.logprobs.begin(),
                               completion.logprobs.end());
-      rollout.experts.insert(rollout.experts.end(), completion.experts.begin(),
-                             completion.experts.end());
+      rollout.begin.push_back(static_cast<std::int64_t>(rollout.logprobs.size()));
+      experts.insert(experts.end(), completion.experts.begin(), completion.experts.end());
       rollout.stop_reasons.push_back(completion.stop_reason);
       rollout.lengths.push_back(static_cast<std::int64_t>(completion.tokens.size()));
       num_tokens_ += rollout.lengths.back();
     }
-    prompt_experts.insert(prompt_experts.end(), groups[g].prompt_experts.begin(),
-                          groups[g].prompt_experts.end());
+    rollout.prompt_experts.push_back(groups[g].prompt_experts);
   }
-  rollout.experts.insert(rollout.experts.end(), prompt_experts.begin(), prompt_experts.end());
   rollout.rollout_seconds = seconds_since(start);
   return rollout;
 }
 
+// Every rank scores the completions of its share of the groups.
 void GrpoTrainer::score(Rollout& rollout) const {
   const auto start = Clock::now();
+  const auto G = static_cast<std::size_t>(config_.num_generations);
+  Collectives& ranks = parallel_.ranks();
+  const Share own = ranks.share(rollout.groups.size(), ranks.rank());
   std::vector<RewardItem> items;
-  for (std::size_t i = 0; i < rollout.texts.size(); ++i) {
-    const std::size_t g = i / static_cast<std::size_t>(config_.num_generations);
-    items.push_back({.prompt = rollout.prompts[g],
+  for (std::size_t i = own.begin * G; i < own.end * G; ++i) {
+    items.push_back({.prompt = rollout.prompts[i / G],
                      .completion = rollout.texts[i],
-                     .reference = rollout.problems[g]->answer,
-                     .columns_json = rollout.problems[g]->columns_json,
+                     .reference = rollout.problems[i / G]->answer,
+                     .columns_json = rollout.problems[i / G]->columns_json,
                      .num_tokens = rollout.lengths[i],
                      .max_tokens = config_.max_completion_length,
                      .finish_reason = rollout.stop_reasons[i] == StopReason::length
@@ -175,9 +197,25 @@ void GrpoTrainer::score(Rollout& rollout) const {
                                           : FinishReason::stop});
   }
   rollout.scores = rewards_.score(items);
+  share_scores(rollout.scores);
   rollout.advantages = group_advantages(rollout.scores.total, config_.num_generations,
                                         parse_scale_rewards(config_.scale_rewards));
   rollout.reward_seconds = seconds_since(start);
+}
+
+// From the scores of this rank's items to those of all.
+void GrpoTrainer::share_scores(ScoredItems& scores) const {
+  const auto gather = [&](std::vector<double>& values) {
+    std::string all;
+    for (const std::string& part : parallel_.ranks().gather(
+             {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)}))
+      all += part;
+    values.resize(all.size() / sizeof(double));
+    std::memcpy(values.data(), all.data(), all.size());
+  };
+  if (parallel_.ranks().size() == 1) return;
+  gather(scores.total);
+  for (std::vector<double>& values : scores.by_reward) gather(values);
 }
 
 // 0 for completions that the loss leaves out; empty when it takes all.
@@ -188,12 +226,62 @@ std::vector<unsigned char> GrpoTrainer::kept_completions(const Rollout& rollout)
   return kept;
 }
 
+std::vector<std::int64_t> GrpoTrainer::tokens_of_groups(const Rollout& rollout) const {
+  std::vector<std::int64_t> tokens;
+  for (const TrainingGroup& group : rollout.groups) {
+    tokens.push_back(static_cast<std::int64_t>(group.prompt.size()));
+    for (const auto& completion : group.completions)
+      tokens.back() += static_cast<std::int64_t>(completion.size());
+  }
+  return tokens;
+}
+
+GrpoTrainer::Batch GrpoTrainer::batch_of(const Rollout& rollout, const TrainingUnit& unit) const {
+  const auto G = static_cast<std::size_t>(config_.num_generations);
+  const std::vector<unsigned char> kept = kept_completions(rollout);
+  Batch batch;
+  for (const std::size_t g : unit.groups) {
+    batch.groups.push_back(rollout.groups[g]);
+    batch.experts.insert(batch.experts.end(), rollout.experts[g].begin(), rollout.experts[g].end());
+    batch.logprobs.insert(batch.logprobs.end(), rollout.logprobs.begin() + rollout.begin[g * G],
+                          rollout.logprobs.begin() + rollout.begin[(g + 1) * G]);
+    for (std::size_t i = g * G; i < (g + 1) * G; ++i) {
+      batch.begin.push_back(batch.begin.back() + rollout.lengths[i]);
+      batch.advantages.push_back(rollout.advantages.advantages[i]);
+      if (!kept.empty()) batch.kept.push_back(kept[i]);
+    }
+  }
+  for (const std::size_t g : unit.groups) {
+    batch.experts.insert(batch.experts.end(), rollout.prompt_experts[g].begin(),
+                         rollout.prompt_experts[g].end());
+  }
+  if (reference_learner_) batch.ref_logprobs = reference_learner_->evaluate(batch.groups).logprobs;
+  return batch;
+}
+
+ChunkLoss GrpoTrainer::loss_of(const Batch& batch, const LossNormalizer& normalizer) const {
+  return [this, &batch, normalizer](const ChunkOfCompletions& chunk) {
+    const auto first = static_cast<std::size_t>(chunk.first);
+    const std::size_t count = chunk.offsets.size() - 1;
+    const auto at = static_cast<std::size_t>(batch.begin[first]);
+    const std::size_t tokens = chunk.logprobs.size();
+    const std::span<const float> ref_logprobs(batch.ref_logprobs);
+    const std::span<const unsigned char> kept(batch.kept);
+    return grpo_loss(
+        {.logprobs = chunk.logprobs,
+         .old_logprobs = std::span(batch.logprobs).subspan(at, tokens),
+         .ref_logprobs = ref_logprobs.empty() ? ref_logprobs : ref_logprobs.subspan(at, tokens),
+         .offsets = chunk.offsets,
+         .advantages = std::span(batch.advantages).subspan(first, count),
+         .sequence_mask = kept.empty() ? kept : kept.subspan(first, count),
+         .normalizer = normalizer},
+        loss_config_);
+  };
+}
+
 void GrpoTrainer::learn(Rollout& rollout, double learning_rate) {
   const auto start = Clock::now();
-  std::vector<float> reference;
-  if (reference_learner_) reference = reference_learner_->evaluate(rollout.groups).logprobs;
   const std::vector<unsigned char> kept = kept_completions(rollout);
-  const std::span<const unsigned char> mask(kept);
   std::int64_t tokens_kept = 0;
   for (std::size_t i = 0; i < rollout.lengths.size(); ++i) {
     if (kept.empty() || kept[i] != 0) tokens_kept += rollout.lengths[i];
@@ -201,82 +289,87 @@ void GrpoTrainer::learn(Rollout& rollout, double learning_rate) {
   const LossNormalizer normalizer{.num_sequences = static_cast<std::int64_t>(rollout.texts.size()),
                                   .num_tokens = tokens_kept,
                                   .max_completion_length = config_.max_completion_length};
-  std::vector<std::int64_t> begin(1, 0);
-  for (const std::int64_t length : rollout.lengths) begin.push_back(begin.back() + length);
-  const ChunkLoss loss = [&](const ChunkOfCompletions& chunk) {
-    const auto first = static_cast<std::size_t>(chunk.first);
-    const auto at = static_cast<std::size_t>(begin[first]);
-    const std::size_t tokens = chunk.logprobs.size();
-    return grpo_loss(
-        {.logprobs = chunk.logprobs,
-         .old_logprobs = std::span(rollout.logprobs).subspan(at, tokens),
-         .ref_logprobs = reference.empty() ? std::span<const float>()
-                                           : std::span(reference).subspan(at, tokens),
-         .offsets = chunk.offsets,
-         .advantages =
-             std::span(rollout.advantages.advantages).subspan(first, chunk.offsets.size() - 1),
-         .sequence_mask = mask.empty() ? mask : mask.subspan(first, chunk.offsets.size() - 1),
-         .normalizer = normalizer},
-        loss_config_);
-  };
-  BatchForward forward;
+  const std::vector<TrainingUnit> units = parallel_.deal(tokens_of_groups(rollout));
+  std::vector<Batch> batches;
+  for (const TrainingUnit& unit : units) batches.push_back(batch_of(rollout, unit));
+  StepSums sums;
+  Comparison comparison;
   double norm = 0.0;
   for (std::int64_t iteration = 0; iteration < config_.num_iterations; ++iteration) {
-    policy_.clear_gradients();
-    forward = learner_.train(rollout.groups, loss, policy_.gradients());
-    if (iteration == 0) compare_with_rollout(rollout, forward, rollout.learner_metrics);
+    auto batch = batches.begin();
+    sums = parallel_.gradient(
+        units, rollout.groups.size(), [&](const TrainingUnit&, std::span<float> gradients) {
+          BatchForward forward =
+              learner_.train(batch->groups, loss_of(*batch, normalizer), gradients);
+          if (iteration == 0) compare_with_rollout(*batch, forward, comparison);
+          ++batch;
+          return forward;
+        });
     norm = policy_.update(learning_rate, adamw_of(config_));
+    parallel_.check_same(norm, "gradient's norm");
     if (config_.router_bias_update_speed > 0.0) {
-      policy_.balance_experts(forward.expert_counts, config_.router_bias_update_speed);
+      policy_.balance_experts(sums.expert_counts, config_.router_bias_update_speed);
     }
   }
   auto& metrics = rollout.learner_metrics;
-  metrics.push_back({"loss", forward.loss.loss});
+  comparison = over_ranks(comparison);
+  metrics.push_back({"sampling/sampling_logp_difference/mean",
+                     comparison.total / static_cast<double>(rollout.logprobs.size())});
+  metrics.push_back({"sampling/sampling_logp_difference/max", comparison.largest});
+  metrics.push_back({"routing_disagreements", static_cast<double>(comparison.disagreements)});
+  metrics.push_back({"loss", sums.loss.loss});
   metrics.push_back({"grad_norm", norm});
-  metrics.push_back(
-      {"entropy", forward.entropy_sum / static_cast<double>(rollout.logprobs.size())});
-  if (reference_learner_) metrics.push_back({"kl", forward.loss.kl_mean()});
-  metrics.push_back({"clip_ratio/low_mean", forward.loss.clip_ratio_low_mean()});
-  metrics.push_back({"clip_ratio/low_min", forward.loss.clip_ratio_low_min()});
-  metrics.push_back({"clip_ratio/high_mean", forward.loss.clip_ratio_high_mean()});
-  metrics.push_back({"clip_ratio/high_max", forward.loss.clip_ratio_high_max()});
-  metrics.push_back({"clip_ratio/region_mean", forward.loss.clip_ratio_region_mean()});
+  metrics.push_back({"entropy", sums.entropy_sum / static_cast<double>(rollout.logprobs.size())});
+  if (reference_learner_) metrics.push_back({"kl", sums.loss.kl_mean()});
+  metrics.push_back({"clip_ratio/low_mean", sums.loss.clip_ratio_low_mean()});
+  metrics.push_back({"clip_ratio/low_min", sums.loss.clip_ratio_low_min()});
+  metrics.push_back({"clip_ratio/high_mean", sums.loss.clip_ratio_high_mean()});
+  metrics.push_back({"clip_ratio/high_max", sums.loss.clip_ratio_high_max()});
+  metrics.push_back({"clip_ratio/region_mean", sums.loss.clip_ratio_region_mean()});
   rollout.learn_seconds = seconds_since(start);
 }
 
-void GrpoTrainer::compare_with_rollout(const Rollout& rollout, const BatchForward& forward,
-                                       std::vector<Metric>& metrics) const {
-  double largest = 0.0;
-  double total = 0.0;
-  std::int64_t different = 0;
-  for (std::size_t i = 0; i < rollout.logprobs.size(); ++i) {
-    const double difference = std::abs(static_cast<double>(forward.logprobs[i]) -
-                                       static_cast<double>(rollout.logprobs[i]));
-    largest = std::max(largest, difference);
-    total += difference;
-    different +=
-        std::memcmp(&forward.logprobs[i], &rollout.logprobs[i], sizeof(float)) != 0 ? 1 : 0;
+GrpoTrainer::Comparison GrpoTrainer::over_ranks(const Comparison& own) const {
+  static_assert(std::is_trivially_copyable_v<Comparison>);
+  Comparison all;
+  for (const std::string& bytes :
+       parallel_.ranks().gather({reinterpret_cast<const char*>(&own), sizeof own})) {
+    Comparison part;
+    std::memcpy(&part, bytes.data(), sizeof part);
+    all.total += part.total;
+    all.largest = std::max(all.largest, part.largest);
+    all.disagreements += part.disagreements;
   }
+  return all;
+}
+
+void GrpoTrainer::compare_with_rollout(const Batch& batch, const BatchForward& forward,
+                                       Comparison& comparison) const {
+  double largest = 0.0;
+  std::int64_t different = 0;
+  for (std::size_t i = 0; i < batch.logprobs.size(); ++i) {
+    const double difference =
+        std::abs(static_cast<double>(forward.logprobs[i]) - static_cast<double>(batch.logprobs[i]));
+    largest = std::max(largest, difference);
+    comparison.total += difference;
+    different += std::memcmp(&forward.logprobs[i], &batch.logprobs[i], sizeof(float)) != 0 ? 1 : 0;
+  }
+  comparison.largest = std::max(comparison.largest, largest);
   std::int64_t disagreements = 0;
-  if (forward.experts.size() != rollout.experts.size()) {
+  if (forward.experts.size() != batch.experts.size()) {
     throw std::runtime_error("the learner routed " + std::to_string(forward.experts.size()) +
-                             " slots, the rollout reports " +
-                             std::to_string(rollout.experts.size()));
+                             " slots, the rollout reports " + std::to_string(batch.experts.size()));
   }
   for (std::size_t i = 0; i < forward.experts.size(); ++i)
-    disagreements += forward.experts[i] != rollout.experts[i];
-  if ((different > 0 || disagreements > 0) && !config_.allow_mixed_numerics) {
-    throw std::runtime_error(
-        "on-policy step: " + std::to_string(different) + " of " +
-        std::to_string(rollout.logprobs.size()) +
-        " log-probs of the learner differ from the rollout's (largest difference " +
-        std::to_string(largest) + "), " + std::to_string(disagreements) +
-        " routing decisions differ; the promise of one numerics is broken");
-  }
-  metrics.push_back({"sampling/sampling_logp_difference/mean",
-                     total / static_cast<double>(rollout.logprobs.size())});
-  metrics.push_back({"sampling/sampling_logp_difference/max", largest});
-  metrics.push_back({"routing_disagreements", static_cast<double>(disagreements)});
+    disagreements += forward.experts[i] != batch.experts[i];
+  comparison.disagreements += disagreements;
+  if ((different == 0 && disagreements == 0) || config_.allow_mixed_numerics) return;
+  throw std::runtime_error(
+      "on-policy step: " + std::to_string(different) + " of " +
+      std::to_string(batch.logprobs.size()) +
+      " log-probs of the learner differ from the rollout's (largest difference " +
+      std::to_string(largest) + "), " + std::to_string(disagreements) +
+      " routing decisions differ; the promise of one numerics is broken");
 }
 
 std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {

@@ -1,6 +1,9 @@
 // One GRPO step (Shao et al. 2024, arXiv:2402.03300, algorithm 1): problems -> groups -> rewards ->
 // advantages -> loss -> update. Everything a step does is a function of (configuration, data, seed,
 // step).
+//
+// With several ranks, every rank has all groups, rewards and advantages of the step, trains a part
+// of the groups and takes the same update.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +18,7 @@
 #include "rl/advantage.h"
 #include "rl/completions_log.h"
 #include "rl/config.h"
+#include "rl/data_parallel.h"
 #include "rl/learner.h"
 #include "rl/losses/grpo.h"
 #include "rl/metrics.h"
@@ -31,9 +35,9 @@ struct GrpoStep {
 class GrpoTrainer {
  public:
   /// All references outlive the trainer. `reference` is the frozen policy of the KL term, null when
-  /// beta is 0.
-  GrpoTrainer(const Context& context, TrainedPolicy& policy, const PackedPolicy* reference,
-              Engine& engine, const std::vector<Problem>& problems,
+  /// beta is 0. `engine` gives every rank the same groups.
+  GrpoTrainer(const Context& context, Collectives& ranks, TrainedPolicy& policy,
+              const PackedPolicy* reference, Engine& engine, const std::vector<Problem>& problems,
               const PromptTemplate& prompt_template, const WeightedRewards& rewards,
               const GrpoConfig& config);
 
@@ -47,13 +51,20 @@ class GrpoTrainer {
 
  private:
   struct Rollout;  // the step's groups, decoded and scored
+  struct Batch;    // what this rank trains in one pass
+  struct Comparison;
 
   Rollout roll_out(std::int64_t step);
   void score(Rollout& rollout) const;
+  void share_scores(ScoredItems& scores) const;
   std::vector<unsigned char> kept_completions(const Rollout& rollout) const;
+  std::vector<std::int64_t> tokens_of_groups(const Rollout& rollout) const;
+  Batch batch_of(const Rollout& rollout, const TrainingUnit& unit) const;
+  ChunkLoss loss_of(const Batch& batch, const LossNormalizer& normalizer) const;
   void learn(Rollout& rollout, double learning_rate);
-  void compare_with_rollout(const Rollout& rollout, const BatchForward& forward,
-                            std::vector<Metric>& metrics) const;
+  void compare_with_rollout(const Batch& batch, const BatchForward& forward,
+                            Comparison& comparison) const;
+  Comparison over_ranks(const Comparison& own) const;
   std::vector<Metric> metrics_of(const Rollout& rollout) const;
   std::vector<CompletionRecord> records_of(const Rollout& rollout) const;
 
@@ -66,6 +77,7 @@ class GrpoTrainer {
   const WeightedRewards& rewards_;
   const GrpoConfig& config_;
   ProblemOrder order_;
+  DataParallel parallel_;
   Learner learner_;
   std::unique_ptr<Learner> reference_learner_;
   PolicyLossConfig loss_config_;

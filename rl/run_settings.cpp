@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "system/error.h"
 #include "system/file.h"
 
 namespace zeroth {
@@ -10,6 +11,23 @@ namespace {
 // Length first, so that no two lists of texts become the same bytes.
 void append_text(std::string& out, const std::string& text) {
   out += std::to_string(text.size()) + ":" + text;
+}
+
+// What append_text made of keys and values.
+RunSettings read_texts(std::string_view bytes) {
+  const auto take = [&] {
+    const std::size_t colon = bytes.find(':');
+    const std::size_t size = std::stoul(std::string(bytes.substr(0, colon)));
+    const std::string text(bytes.substr(colon + 1, size));
+    bytes.remove_prefix(colon + 1 + size);
+    return text;
+  };
+  RunSettings settings;
+  while (!bytes.empty()) {
+    std::string key = take();
+    settings.emplace_back(std::move(key), take());
+  }
+  return settings;
 }
 
 const std::string* value_of(const RunSettings& settings, const std::string& key) {
@@ -24,6 +42,24 @@ std::string settings_text(const RunSettings& settings) {
   std::string text;
   for (const auto& [key, value] : settings) text += key + "=" + value + "\n";
   return text;
+}
+
+void check_same_settings(Collectives& ranks, const RunSettings& settings) {
+  std::string own;
+  for (const auto& [key, value] : settings) {
+    append_text(own, key);
+    append_text(own, value);
+  }
+  const std::vector<std::string> all = ranks.gather(own);
+  const RunSettings first = read_texts(all[0]);
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    const auto difference = first_difference(first, read_texts(all[rank]));
+    if (!difference) continue;
+    throw InputError({.source = "rank " + std::to_string(rank),
+                      .field = difference->key,
+                      .expected = difference->expected + ", as rank 0 has it",
+                      .actual = difference->actual});
+  }
 }
 
 std::string data_sha256(const std::vector<Problem>& problems,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "datasets/problem.h"
+#include "policy/collectives.h"
 #include "policy/prompt_template.h"
 #include "policy/weights.h"
 #include "system/json.h"
@@ -52,6 +53,7 @@ class SettingsCollector {
                                                "save_steps",
                                                "save_total_limit",
                                                "max_seconds",
+                                               "ranks_timeout",
                                                "log_completions",
                                                "resume_from_checkpoint",
                                                "allow_mixed_numerics",
@@ -93,6 +95,14 @@ RunSettings run_settings(Config config) {
 
 /// A line "key=value" each.
 std::string settings_text(const RunSettings& settings);
+
+/// The setting that says how many ranks a run has; a run of one rank, and one whose sums are exact,
+/// do not depend on it and have none.
+inline constexpr std::string_view kNumRanks = "num_ranks";
+
+/// InputError naming the rank and the first setting in which it differs from rank 0. Thrown on
+/// every rank.
+void check_same_settings(Collectives& ranks, const RunSettings& settings);
 
 /// Hash of what a data set makes of a run: prompts, answers, solutions and other columns, in order.
 std::string data_sha256(const std::vector<Problem>& problems,

@@ -6,37 +6,53 @@
 
 namespace zeroth {
 
-SftTrainer::SftTrainer(const Context& context, TrainedPolicy& policy,
-                       std::int64_t micro_batch_tokens, double router_bias_update_speed)
+namespace {
+
+// Sequences of an exact sum's unit: enough to make its pass over all weights small beside the
+// training, few enough to leave work for every rank.
+constexpr std::size_t kExamplesPerUnit = 8;
+
+}  // namespace
+
+SftTrainer::SftTrainer(const Context& context, Collectives& ranks, TrainedPolicy& policy,
+                       const Config& config)
     : policy_(policy),
-      learner_(context, policy.packed(), {.micro_batch_tokens = micro_batch_tokens}),
-      router_bias_update_speed_(router_bias_update_speed) {}
+      parallel_(context, ranks, policy,
+                {.exact = config.exact_ranks, .groups_per_unit = kExamplesPerUnit}),
+      learner_(context, policy.packed(), {.micro_batch_tokens = config.micro_batch_tokens}),
+      router_bias_update_speed_(config.router_bias_update_speed) {}
 
 std::vector<Metric> SftTrainer::step(std::span<const TrainingGroup> examples, double learning_rate,
                                      const AdamwOptions& options) {
   const auto start = std::chrono::steady_clock::now();
+  std::vector<std::int64_t> tokens;
   std::int64_t completion_tokens = 0;
   for (const TrainingGroup& example : examples) {
-    num_tokens_ += static_cast<std::int64_t>(example.prompt.size());
-    for (const auto& tokens : example.completions)
-      completion_tokens += static_cast<std::int64_t>(tokens.size());
+    tokens.push_back(static_cast<std::int64_t>(example.prompt.size()));
+    for (const auto& completion : example.completions) {
+      tokens.back() += static_cast<std::int64_t>(completion.size());
+      completion_tokens += static_cast<std::int64_t>(completion.size());
+    }
+    num_tokens_ += tokens.back();
   }
-  num_tokens_ += completion_tokens;
-  policy_.clear_gradients();
-  const BatchForward forward = learner_.train(
-      examples,
-      [&](const ChunkOfCompletions& chunk) {
-        return sft_loss({.logprobs = chunk.logprobs,
-                         .offsets = chunk.offsets,
-                         .num_tokens = completion_tokens});
-      },
-      policy_.gradients());
+  const ChunkLoss loss = [&](const ChunkOfCompletions& chunk) {
+    return sft_loss(
+        {.logprobs = chunk.logprobs, .offsets = chunk.offsets, .num_tokens = completion_tokens});
+  };
+  const StepSums sums =
+      parallel_.gradient(parallel_.deal(tokens), examples.size(),
+                         [&](const TrainingUnit& unit, std::span<float> gradients) {
+                           std::vector<TrainingGroup> batch;
+                           for (const std::size_t i : unit.groups) batch.push_back(examples[i]);
+                           return learner_.train(batch, loss, gradients);
+                         });
   const double norm = policy_.update(learning_rate, options);
+  parallel_.check_same(norm, "gradient's norm");
   if (router_bias_update_speed_ > 0.0)
-    policy_.balance_experts(forward.expert_counts, router_bias_update_speed_);
+    policy_.balance_experts(sums.expert_counts, router_bias_update_speed_);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return {{"loss", forward.loss.loss},
-          {"entropy", forward.entropy_sum / static_cast<double>(completion_tokens)},
+  return {{"loss", sums.loss.loss},
+          {"entropy", sums.entropy_sum / static_cast<double>(completion_tokens)},
           {"grad_norm", norm},
           {"learning_rate", learning_rate},
           {"num_tokens", static_cast<double>(num_tokens_)},

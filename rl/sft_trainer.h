@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "rl/data_parallel.h"
 #include "rl/learner.h"
 #include "rl/metrics.h"
 #include "rl/trained_policy.h"
@@ -14,11 +15,17 @@ namespace zeroth {
 
 class SftTrainer {
  public:
-  SftTrainer(const Context& context, TrainedPolicy& policy, std::int64_t micro_batch_tokens,
-             double router_bias_update_speed);
+  struct Config {
+    std::int64_t micro_batch_tokens = 1024;
+    double router_bias_update_speed = 0.0;
+    bool exact_ranks = false;
+  };
+  /// All references outlive the trainer.
+  SftTrainer(const Context& context, Collectives& ranks, TrainedPolicy& policy,
+             const Config& config);
 
-  /// One update on `examples` (each a prompt with its completions). Returns loss, grad_norm,
-  /// num_tokens, step_time.
+  /// One update on `examples` (each a prompt with its completions), the same on every rank. Returns
+  /// loss, grad_norm, num_tokens, step_time.
   std::vector<Metric> step(std::span<const TrainingGroup> examples, double learning_rate,
                            const AdamwOptions& options);
 
@@ -28,6 +35,7 @@ class SftTrainer {
 
  private:
   TrainedPolicy& policy_;
+  DataParallel parallel_;
   Learner learner_;
   double router_bias_update_speed_;
   std::int64_t num_tokens_ = 0;

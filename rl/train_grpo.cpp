@@ -4,6 +4,7 @@
 #include "rl/run_settings.h"
 #include "rl/training_numerics.h"
 #include "rl/training_options.h"
+#include "rollout/distributed_engine.h"
 #include "rollout/journaled_engine.h"
 #include "rollout/local_engine.h"
 #include "rollout/numerics.h"
@@ -72,10 +73,17 @@ std::unique_ptr<Engine> make_engine(const Context& context, const GrpoConfig& co
                                                     .record_experts = true});
 }
 
+// What every rank has to know the same of for its evaluations to meet the others'.
+RunSettings evaluation_settings(const GrpoConfig& config, const GrpoInputs& inputs) {
+  return {{"eval_steps", std::to_string(config.eval_steps)},
+          {"eval_data_sha256", data_sha256(inputs.eval_problems, inputs.prompt_template)},
+          {"num_eval_generations", std::to_string(config.num_eval_generations)}};
+}
+
 }  // namespace
 
-RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs,
-                     TrainingHooks hooks) {
+RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfig& config,
+                     const GrpoInputs& inputs, TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
                        parse_mla_prefix(config.mla_prefix));
   check_lengths(config.dataset_name, config, policy, inputs.problems, inputs.prompt_template);
@@ -85,20 +93,23 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
   settings.emplace_back("data_sha256", data_sha256(inputs.problems, inputs.prompt_template));
   settings.emplace_back(kNumericsKey, training_numerics(context, parse_dtype(config.dtype)));
-  TrainingRun run(config, "grpo", std::move(settings), policy, std::move(hooks));
+  TrainingRun run(config, ranks, "grpo", std::move(settings), policy, std::move(hooks));
+  check_same_settings(ranks, evaluation_settings(config, inputs));
   std::unique_ptr<Reference> reference;
   if (config.beta > 0.0) reference = std::make_unique<Reference>(policy, config);
   const std::string key = sha256_hex(settings_text(run.settings()));
   const std::unique_ptr<Engine> engine = make_engine(context, config, inputs, policy, run, key);
-  RolloutJournal journal(std::filesystem::path(config.output_dir) / "journal", key,
+  RolloutJournal journal(journal_directory(config.output_dir, ranks.rank()), key,
                          [&](const std::string& text) { run.note(text); });
   JournaledEngine journaled(*engine, journal);
-  GrpoTrainer trainer(context, policy, reference ? &reference->packed : nullptr, journaled,
+  DistributedEngine sampler(journaled, ranks);
+  DistributedEngine evaluator(*engine, ranks);
+  GrpoTrainer trainer(context, ranks, policy, reference ? &reference->packed : nullptr, sampler,
                       inputs.problems, inputs.prompt_template, inputs.rewards, config);
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
   const auto evaluate_now = [&] {
-    return evaluate(*engine, policy.tokenizer(), inputs.prompt_template, inputs.eval_problems,
+    return evaluate(evaluator, policy.tokenizer(), inputs.prompt_template, inputs.eval_problems,
                     inputs.right,
                     {.num_generations = config.num_eval_generations,
                      .max_completion_length = config.max_completion_length,
@@ -106,17 +117,17 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
                      .seed = static_cast<std::uint64_t>(config.seed)});
   };
   const bool evaluates = !inputs.eval_problems.empty();
+  const bool logs_completions = config.log_completions && ranks.is_first();
   if (evaluates && run.first_step() == 1 && config.eval_steps > 0 && inputs.on_evaluation) {
     const Evaluation evaluation = evaluate_now();
     run.before_first_step(metrics_of(evaluation));
-    if (!inputs.on_evaluation(0, evaluation)) return run.finish();
+    if (ranks.any(!inputs.on_evaluation(0, evaluation))) return run.finish();
   }
   const auto take_step = [&](std::int64_t step) {
     const double journal_before = journal.seconds();
-    GrpoStep result =
-        trainer.step(step, learning_rate_at(step - 1, schedule), config.log_completions);
+    GrpoStep result = trainer.step(step, learning_rate_at(step - 1, schedule), logs_completions);
     result.metrics.push_back({"time/journal", journal.seconds() - journal_before});
-    if (config.log_completions) write_completions(config.output_dir, step, result.completions);
+    if (logs_completions) write_completions(config.output_dir, step, result.completions);
     bool go_on = true;
     std::vector<Metric> eval_metrics;
     const bool due =
@@ -124,7 +135,7 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
     if (evaluates && due) {
       const Evaluation evaluation = evaluate_now();
       eval_metrics = metrics_of(evaluation);
-      if (inputs.on_evaluation) go_on = inputs.on_evaluation(step, evaluation);
+      go_on = !ranks.any(inputs.on_evaluation && !inputs.on_evaluation(step, evaluation));
     }
     if (!run.after_step(step, trainer.num_tokens(), std::move(result.metrics), eval_metrics))
       go_on = false;
@@ -135,10 +146,17 @@ RunResult train_grpo(const Context& context, const GrpoConfig& config, const Grp
     for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
       if (!take_step(step)) break;
     }
-  } catch (const StoppedWaiting&) {  // the last finished step is the one that is saved
+  } catch (const StoppedWaiting&) {
+    // The last finished step is the one that is saved. Other ranks may be in the middle of theirs.
+    if (ranks.size() > 1)
+      throw std::runtime_error("stopped while waiting for workers, after step " +
+                               std::to_string(run.first_step() - 1));
   }
   const RunResult result = run.finish();
-  if (result.end == RunEnd::finished) journal.remove_all();
+  if (result.end == RunEnd::finished) {
+    journal.remove_all();
+    if (ranks.is_first()) remove_journals_from(config.output_dir, ranks.size());
+  }
   return result;
 }
 

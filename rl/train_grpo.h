@@ -40,15 +40,15 @@ struct GrpoInputs {
   const WeightedRewards& rewards;
   const Reward& right;  // what counts as right in an evaluation
   /// Called with an evaluation's step and result (step 0: before training); may end the run by
-  /// returning false.
+  /// returning false. Every rank has the same result.
   std::function<bool(std::int64_t step, const Evaluation& evaluation)> on_evaluation;
   /// Makes the engine that samples; empty: this process does.
   std::function<std::unique_ptr<Engine>(SamplingRun)> make_engine = {};
 };
 
-/// Trains from `config.model_name_or_path`, or resumes. InputError when a prompt and
-/// max_completion_length do not fit into the model's positions.
-RunResult train_grpo(const Context& context, const GrpoConfig& config, const GrpoInputs& inputs,
-                     TrainingHooks hooks);
+/// Trains from `config.model_name_or_path`, or resumes, together with the other ranks. InputError
+/// when a prompt and max_completion_length do not fit into the model's positions.
+RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfig& config,
+                     const GrpoInputs& inputs, TrainingHooks hooks);
 
 }  // namespace zeroth

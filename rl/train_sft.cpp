@@ -52,7 +52,7 @@ std::vector<TrainingGroup> make_examples(const TrainedPolicy& policy, const SftC
 
 }  // namespace
 
-RunResult train_sft(const Context& context, const SftConfig& config,
+RunResult train_sft(const Context& context, Collectives& ranks, const SftConfig& config,
                     const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
                     TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
@@ -61,11 +61,13 @@ RunResult train_sft(const Context& context, const SftConfig& config,
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
   settings.emplace_back("data_sha256", data_sha256(problems, prompt_template));
   settings.emplace_back(kNumericsKey, training_numerics(context, parse_dtype(config.dtype)));
-  TrainingRun run(config, "sft", std::move(settings), policy, std::move(hooks));
+  TrainingRun run(config, ranks, "sft", std::move(settings), policy, std::move(hooks));
   const std::vector<TrainingGroup> examples =
       make_examples(policy, config, problems, prompt_template, run);
   const ProblemOrder order(examples.size(), static_cast<std::uint64_t>(config.seed));
-  SftTrainer trainer(context, policy, config.micro_batch_tokens, 0.0);
+  SftTrainer trainer(
+      context, ranks, policy,
+      {.micro_batch_tokens = config.micro_batch_tokens, .exact_ranks = config.exact_ranks});
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
   for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {

@@ -8,10 +8,10 @@
 
 namespace zeroth {
 
-/// Trains from `config.model_name_or_path`, or resumes. InputError naming the problem when no
-/// solution fits into max_length, or a problem has none. A sequence that is too long is left out;
-/// how many is noted.
-RunResult train_sft(const Context& context, const SftConfig& config,
+/// Trains from `config.model_name_or_path`, or resumes, with the other ranks. InputError naming the
+/// problem when no solution fits into max_length, or a problem has none. A sequence that is too
+/// long is left out; how many is noted.
+RunResult train_sft(const Context& context, Collectives& ranks, const SftConfig& config,
                     const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
                     TrainingHooks hooks);
 

@@ -1,5 +1,8 @@
 // What every training command does around its steps: the run's directory, metrics, checkpoints,
 // resuming, stopping.
+//
+// With several ranks, rank 0 alone writes; all resume from the checkpoint that it finds, stop after
+// the same step and compare their weights whenever they are saved.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/collectives.h"
 #include "rl/config.h"
 #include "rl/metrics.h"
 #include "rl/trained_policy.h"
@@ -32,6 +36,7 @@ struct RunResult {
   RunEnd end = RunEnd::finished;
   std::int64_t step = 0;             // last step done
   std::filesystem::path checkpoint;  // of that step
+  bool stop_requested = false;       // on any rank
 };
 
 class TrainingRun {
@@ -39,9 +44,10 @@ class TrainingRun {
   /// Opens or resumes the run of `command` in options.output_dir, and removes what an interrupted
   /// one left half-written there. InputError when another process works in it. A checkpoint of
   /// another command or of other settings is an InputError that names the first key that differs. A
-  /// new run refuses a directory that holds checkpoints already.
-  TrainingRun(const TrainingOptions& options, const std::string& command, RunSettings settings,
-              TrainedPolicy& policy, TrainingHooks hooks);
+  /// new run refuses a directory that holds checkpoints already. Every rank opens it; settings that
+  /// differ between them are an InputError that names the rank.
+  TrainingRun(const TrainingOptions& options, Collectives& ranks, const std::string& command,
+              RunSettings settings, TrainedPolicy& policy, TrainingHooks hooks);
 
   std::int64_t first_step() const { return state_.step + 1; }
   std::int64_t num_tokens() const { return state_.num_tokens; }
@@ -49,10 +55,10 @@ class TrainingRun {
   const RunSettings& settings() const { return state_.settings; }
   /// The step whose state a crash may fall back to: that of the checkpoint before the newest, or of
   /// the newest where save_total_limit keeps one; 0 while there is none.
-  std::int64_t safe_step() const;
+  std::int64_t safe_step() const { return safe_step_; }
 
   /// Logs an evaluation before the first step.
-  void before_first_step(std::span<const Metric> evaluation) { metrics_->append(0, evaluation); }
+  void before_first_step(std::span<const Metric> evaluation);
 
   /// Logs step `step`, saves when it is due, and says whether to go on. `evaluation` is logged also
   /// where the step's own metrics are not.
@@ -63,21 +69,28 @@ class TrainingRun {
   RunResult finish();
 
   void note(const std::string& text) const;
+  /// Of this rank.
   bool stop_requested() const { return hooks_.stop_requested && hooks_.stop_requested(); }
 
  private:
+  void open_metrics();
+  std::string checkpoint_to_resume() const;
   void resume();
   void accept_numerics(RunSettings& of_checkpoint) const;
   void save();
+  std::int64_t find_safe_step() const;
 
   const TrainingOptions& options_;
-  std::unique_ptr<DirectoryLock> lock_;  // of output_dir
+  Collectives& ranks_;
+  std::unique_ptr<DirectoryLock> lock_;  // of output_dir; rank 0's
   TrainedPolicy& policy_;
   TrainingHooks hooks_;
   TrainerState state_;
   std::int64_t saved_step_ = -1;
   std::filesystem::path saved_;
-  std::unique_ptr<MetricsLog> metrics_;
+  std::int64_t safe_step_ = 0;
+  bool stop_requested_ = false;
+  std::unique_ptr<MetricsLog> metrics_;  // of rank 0
 };
 
 }  // namespace zeroth

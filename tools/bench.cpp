@@ -170,7 +170,8 @@ int run_bench(int argc, char** argv) {
                        parse_mla_prefix(config.mla_prefix));
   LocalEngine engine(compute.context(), policy.packed(),
                      {.max_num_seqs = grpo.max_num_seqs, .record_experts = true});
-  GrpoTrainer trainer(compute.context(), policy, nullptr, engine, problems, prompt_template,
+  Collectives alone;
+  GrpoTrainer trainer(compute.context(), alone, policy, nullptr, engine, problems, prompt_template,
                       rewards, grpo);
 
   const fs::path prompts = write_prompts(problems);

@@ -29,7 +29,8 @@ class ColdStart {
         hooks_(hooks),
         train_(task.problems(Split::train)),
         policy_(context, from, parse_dtype(config.dtype)),
-        trainer_(context, policy_, 1024, settings.router_bias_update_speed),
+        trainer_(context, alone_, policy_,
+                 {.router_bias_update_speed = settings.router_bias_update_speed}),
         engine_(context, policy_.packed(),
                 {.on_progress = [this](const GenerationStatistics&) { hooks_.check_stop(); }}),
         right_(make_accuracy_in_format_reward({})) {
@@ -141,6 +142,7 @@ class ColdStart {
   const ColdStartHooks& hooks_;
   const std::vector<SumsProblem>& train_;
   TrainedPolicy policy_;
+  Collectives alone_;
   SftTrainer trainer_;
   LocalEngine engine_;
   std::unique_ptr<Reward> right_;

@@ -16,6 +16,7 @@
 #include "tools/memory_plan.h"
 #include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
+#include "tools/ranks.h"
 #include "tools/training_command.h"
 #include "tools/worker_pool.h"
 
@@ -63,25 +64,32 @@ int run_grpo(int argc, char** argv) {
     if (limit > 0 && eval_problems.size() > limit) eval_problems.resize(limit);
   }
   if (options.dry_run) return dry_run(config, options, problems, prompt_template);
-  const Compute compute(config);
-  TrainingCommand command(config, "grpo", "reward");
+  Ranks ranks(config);
+  const bool first = ranks.is_first();
+  const Compute compute(ranks.own_share(config));
+  TrainingCommand command(config, "grpo", "reward", first);
   command.save_config(options);
-  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description()
-            << ", numerics " << training_numerics(compute.context(), parse_dtype(config.dtype))
-            << "; " << problems.size() << " problems\n";
+  if (first)
+    std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description()
+              << ranks.description() << ", numerics "
+              << training_numerics(compute.context(), parse_dtype(config.dtype)) << "; "
+              << problems.size() << " problems\n";
   const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0]);
   std::function<std::unique_ptr<Engine>(SamplingRun)> make_engine;
   if (!config.workers.empty())
-    make_engine = [&](SamplingRun run) { return connect_workers(config, std::move(run)); };
+    make_engine = [&](SamplingRun run) {
+      return connect_workers(config, ranks.collectives(), std::move(run));
+    };
   const RunResult result = train_grpo(
-      compute.context(), config,
+      compute.context(), ranks.collectives(), config,
       {.problems = problems,
        .eval_problems = eval_problems,
        .prompt_template = prompt_template,
        .rewards = rewards,
        .right = *right,
        .on_evaluation =
-           [](std::int64_t step, const Evaluation& evaluation) {
+           [=](std::int64_t step, const Evaluation& evaluation) {
+             if (!first) return true;
              std::fprintf(stderr, "step %lld: pass@1 %.3f [%.3f, %.3f], greedy %.3f, format %.3f\n",
                           static_cast<long long>(step), evaluation.pass_at_1.mean,
                           evaluation.pass_at_1.low, evaluation.pass_at_1.high, evaluation.greedy,

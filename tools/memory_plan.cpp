@@ -50,7 +50,8 @@ MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& option
       model.tie_word_embeddings ? model.vocab_size * model.hidden_size * kFloat : 0;
   return {
       {"weights, fp32", bytes},
-      {"gradients, fp32", bytes + tied},
+      {options.exact_ranks ? "gradients, fp32 and in fixed point" : "gradients, fp32",
+       bytes + tied + (options.exact_ranks ? 2 * bytes : 0)},
       {"AdamW moments, fp32", 2 * bytes},
       {"packed weights, forward and backward, " + options.dtype, 2 * packed},
       {"activations of " + std::to_string(tokens) + " tokens", activations},

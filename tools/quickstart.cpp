@@ -206,8 +206,9 @@ class Quickstart {
     // For the curve alone: nothing is chosen by it.
     const std::vector<Problem> eval_problems(test_.begin(), test_.begin() + 100);
     Progress progress = stderr_progress("grpo", "steps", grpo.max_steps);
+    Collectives alone;
     const RunResult result = train_grpo(
-        compute_.context(), grpo,
+        compute_.context(), alone, grpo,
         {.problems = train_,
          .eval_problems = eval_problems,
          .prompt_template = prompt_template_,

@@ -62,7 +62,8 @@ void rejection_sampling(const Context& context, const GrpoConfig& config,
   LocalEngine engine(context, policy.packed(),
                      {.max_num_seqs = config.max_num_seqs,
                       .on_progress = [&](const GenerationStatistics&) { check_stop(); }});
-  SftTrainer trainer(context, policy, config.micro_batch_tokens, 0.0);
+  Collectives alone;
+  SftTrainer trainer(context, alone, policy, {.micro_batch_tokens = config.micro_batch_tokens});
   const ProblemOrder order(problems.size(), static_cast<std::uint64_t>(config.seed));
   const ScheduleConfig schedule = schedule_of(config);
   for (std::int64_t step = 1; step <= config.max_steps; ++step) {

@@ -13,6 +13,7 @@
 #include "tools/compute.h"
 #include "tools/memory_plan.h"
 #include "tools/named_prompt.h"
+#include "tools/ranks.h"
 #include "tools/training_command.h"
 
 namespace zeroth {
@@ -40,14 +41,17 @@ int run_sft(int argc, char** argv) {
                                    config));
     return kExitDone;
   }
-  const Compute compute(config);
-  TrainingCommand command(config, "sft", "loss");
+  Ranks ranks(config);
+  const Compute compute(ranks.own_share(config));
+  TrainingCommand command(config, "sft", "loss", ranks.is_first());
   command.save_config(options);
-  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description()
-            << ", numerics " << training_numerics(compute.context(), parse_dtype(config.dtype))
-            << "; " << problems.size() << " problems\n";
-  return command.report(
-      train_sft(compute.context(), config, problems, prompt_template, command.hooks()));
+  if (ranks.is_first())
+    std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description()
+              << ranks.description() << ", numerics "
+              << training_numerics(compute.context(), parse_dtype(config.dtype)) << "; "
+              << problems.size() << " problems\n";
+  return command.report(train_sft(compute.context(), ranks.collectives(), config, problems,
+                                  prompt_template, command.hooks()));
 }
 
 }  // namespace zeroth

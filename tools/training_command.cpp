@@ -12,13 +12,15 @@
 namespace zeroth {
 
 TrainingCommand::TrainingCommand(const TrainingOptions& options, const std::string& name,
-                                 std::string metric)
+                                 std::string metric, bool first)
     : options_(options),
       name_(name),
       metric_(std::move(metric)),
+      first_(first),
       stop_(options.max_seconds, monotonic_seconds) {}
 
 void TrainingCommand::save_config(const ResolvedOptions& resolved) const {
+  if (!first_) return;
   const bool resumed = !options_.resume_from_checkpoint.empty();
   // The run will be refused: the record of the one that is there stays.
   if (!resumed && latest_checkpoint(options_.output_dir).directory) return;
@@ -29,6 +31,8 @@ void TrainingCommand::save_config(const ResolvedOptions& resolved) const {
 }
 
 TrainingHooks TrainingCommand::hooks() {
+  const std::function<bool()> stop_requested = [this] { return stop_.requested(); };
+  if (!first_) return {.on_step = {}, .stop_requested = stop_requested, .note = {}};
   return {.on_step =
               [this](std::int64_t step, std::span<const Metric> metrics) {
                 if (!progress_) {
@@ -44,13 +48,15 @@ TrainingHooks TrainingCommand::hooks() {
                 }
                 progress_->update(step, note);
               },
-          .stop_requested = [this] { return stop_.requested(); },
+          .stop_requested = stop_requested,
           .note = [](const std::string& text) { std::cerr << text << "\n"; }};
 }
 
 int TrainingCommand::report(const RunResult& result) {
+  const bool interrupted = result.end == RunEnd::stopped && result.stop_requested;
+  if (!first_) return interrupted ? kExitInterrupted : kExitDone;
   if (progress_) progress_->finish();
-  if (result.end == RunEnd::finished || !stop_.requested()) {
+  if (!interrupted) {
     std::cerr << name_ << ": step " << result.step << ", saved " << result.checkpoint.string()
               << "\n";
     return kExitDone;

@@ -13,8 +13,9 @@ namespace zeroth {
 
 class TrainingCommand {
  public:
-  /// `metric` is shown beside the progress.
-  TrainingCommand(const TrainingOptions& options, const std::string& name, std::string metric);
+  /// `metric` is shown beside the progress. A rank that is not `first` shows and saves nothing.
+  TrainingCommand(const TrainingOptions& options, const std::string& name, std::string metric,
+                  bool first);
 
   /// Writes the resolved configuration to output_dir/config.toml; on resume to config-resumed.toml.
   void save_config(const ResolvedOptions& resolved) const;
@@ -28,6 +29,7 @@ class TrainingCommand {
   const TrainingOptions& options_;
   std::string name_;
   std::string metric_;
+  bool first_;
   StopRequest stop_;
   std::unique_ptr<Progress> progress_;
 };

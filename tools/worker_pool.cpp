@@ -31,10 +31,21 @@ std::int64_t start_of_learner() {
 
 }  // namespace
 
-std::unique_ptr<Engine> connect_workers(const GrpoConfig& config, SamplingRun run) {
+std::unique_ptr<Engine> connect_workers(const GrpoConfig& config, const Collectives& ranks,
+                                        SamplingRun run) {
+  const Share own = ranks.share(config.workers.size(), ranks.rank());
+  if (config.workers.size() < static_cast<std::size_t>(ranks.size())) {
+    throw InputError(
+        {.source = "configuration",
+         .field = "workers",
+         .expected = "at least one for each of the " + std::to_string(ranks.size()) + " ranks",
+         .actual = std::to_string(config.workers.size())});
+  }
   RemoteEngineConfig remote;
-  for (const std::string& worker : config.workers)
+  for (std::size_t i = own.begin; i < own.end; ++i) {
+    const std::string& worker = config.workers[i];
     remote.workers.push_back(worker.find("://") == std::string::npos ? "http://" + worker : worker);
+  }
   if (!config.worker_token_file.empty())
     remote.http.bearer_token = read_token(config.worker_token_file);
   if (!config.worker_ca_file.empty()) remote.http.ca_file = config.worker_ca_file;
@@ -42,7 +53,9 @@ std::unique_ptr<Engine> connect_workers(const GrpoConfig& config, SamplingRun ru
   remote.epoch = start_of_learner();
   remote.numerics = run.numerics;
   remote.allow_mixed_numerics = config.allow_mixed_numerics;
-  remote.publish_directory = std::filesystem::path(config.output_dir) / "published";
+  remote.publish_directory =
+      std::filesystem::path(config.output_dir) /
+      (ranks.is_first() ? "published" : "published-rank-" + std::to_string(ranks.rank()));
   remote.lost_seconds = config.worker_lost_seconds;
   remote.no_worker_seconds = config.no_worker_seconds;
   remote.note = std::move(run.note);

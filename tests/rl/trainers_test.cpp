@@ -65,13 +65,14 @@ struct GrpoRun {
     local.emplace(context, policy->packed(),
                   EngineConfig{.max_num_seqs = 6, .page_size = 4, .record_experts = true});
     engine.emplace(*local, std::move(change));
-    trainer.emplace(context, *policy, reference ? &*reference : nullptr, *engine, problems,
+    trainer.emplace(context, alone, *policy, reference ? &*reference : nullptr, *engine, problems,
                     prompt_template, rewards, config);
   }
   GrpoStep step(std::int64_t number) { return trainer->step(number, config.learning_rate, true); }
 
   GrpoConfig config;
   Context context = testing::best_context();
+  Collectives alone;
   testing::TemporaryDirectory directory;
   std::vector<Problem> problems = testing::sums_problems();
   PromptTemplate prompt_template = testing::plain_template();
@@ -363,7 +364,7 @@ struct SftRun {
   explicit SftRun(const char* json, Dtype dtype = Dtype::float32) {
     testing::write_tiny_checkpoint(directory.path(), json);
     policy.emplace(context, directory.path(), dtype);
-    trainer.emplace(context, *policy, 50, 0.0);
+    trainer.emplace(context, alone, *policy, SftTrainer::Config{.micro_batch_tokens = 50});
     for (const Problem& problem : testing::sums_problems()) {
       if (examples.size() == 6) break;
       examples.push_back(make_example(policy->tokenizer(), policy->config().eos_token_ids[0],
@@ -371,6 +372,7 @@ struct SftRun {
     }
   }
   Context context = testing::best_context();
+  Collectives alone;
   testing::TemporaryDirectory directory;
   std::optional<TrainedPolicy> policy;
   std::optional<SftTrainer> trainer;

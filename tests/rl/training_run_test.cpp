@@ -100,11 +100,13 @@ struct Runs {
   }
   RunResult run(const SftConfig& c, TrainingHooks hooks = {}, int threads = 1) const {
     const Context context = testing::context_of(best_isa(), threads);
-    return train_sft(context, c, problems, prompt_template, std::move(hooks));
+    Collectives alone;
+    return train_sft(context, alone, c, problems, prompt_template, std::move(hooks));
   }
   RunResult run(const GrpoConfig& c, TrainingHooks hooks = {}, int threads = 1) const {
     const Context context = testing::context_of(best_isa(), threads);
-    return train_grpo(context, c,
+    Collectives alone;
+    return train_grpo(context, alone, c,
                       {.problems = problems,
                        .eval_problems = eval_problems,
                        .prompt_template = prompt_template,
