@@ -25,7 +25,7 @@ namespace zeroth {
 struct MeshOptions {
   std::chrono::milliseconds rendezvous{300'000};  // how long the ranks wait for each other
   std::chrono::milliseconds heartbeat{1'000};
-  std::chrono::milliseconds silence{15'000};  // after which a rank counts as lost
+  std::chrono::milliseconds silence{10'000};  // after which a rank counts as lost
 };
 
 /// A rank that is gone: "rank 1 (node02, process 4711) is gone: connection closed".

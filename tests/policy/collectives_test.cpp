@@ -23,6 +23,25 @@ std::vector<Result> results(int size, const std::function<Result(Collectives&)>&
   return all;
 }
 
+TEST_CASE("collectives: shares are all items in order, and differ by at most one", "[policy]") {
+  for (const int size : {1, 2, 3}) {
+    run_ranks(size, [&](Collectives& collectives) {
+      for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{8}}) {
+        std::size_t next = 0;
+        bool right = true;
+        for (int rank = 0; rank < size; ++rank) {
+          const Share share = collectives.share(count, rank);
+          right = right && share.begin == next &&
+                  share.count() * static_cast<std::size_t>(size) <
+                      count + static_cast<std::size_t>(size);
+          next = share.end;
+        }
+        if (!right || next != count) throw std::runtime_error("wrong shares");
+      }
+    });
+  }
+}
+
 TEST_CASE("collectives: sums by hand", "[policy]") {
   for (const int size : {1, 2, 3}) {
     const auto floats = results<std::vector<float>>(size, [](Collectives& collectives) {

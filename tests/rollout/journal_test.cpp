@@ -242,4 +242,23 @@ TEST_CASE("journal: on_group gets every group once, found or sampled", "[rollout
                   std::invalid_argument);
 }
 
+TEST_CASE("journal: every rank has one of its own, and those of ranks that are no more go",
+          "[rollout]") {
+  const TemporaryDirectory directory;
+  const fs::path& output_dir = directory.path();
+  CHECK(journal_directory(output_dir, 0) == output_dir / "journal");
+  CHECK(journal_directory(output_dir, 12) == output_dir / "journal-rank-12");
+  for (const int rank : {0, 1, 2, 12}) {
+    RolloutJournal journal(journal_directory(output_dir, rank), kRun, {});
+    journal.append(request(7), kSampling, {});
+  }
+  fs::create_directories(output_dir / "journal-rank-x");
+  remove_journals_from(output_dir, 2);
+  CHECK(fs::exists(output_dir / "journal"));
+  CHECK(fs::exists(output_dir / "journal-rank-1"));
+  CHECK(fs::exists(output_dir / "journal-rank-x"));
+  CHECK_FALSE(fs::exists(output_dir / "journal-rank-2"));
+  CHECK_FALSE(fs::exists(output_dir / "journal-rank-12"));
+}
+
 }  // namespace zeroth
