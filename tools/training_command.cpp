@@ -61,7 +61,9 @@ int TrainingCommand::report(const RunResult& result) {
               << "\n";
     return kExitDone;
   }
-  std::cerr << name_ << ": " << stop_.reason() << " after step " << result.step
+  const std::string reason =
+      stop_.requested() ? stop_.reason() : "stopped, as another rank was asked to,";
+  std::cerr << name_ << ": " << reason << " after step " << result.step
             << "; go on with --resume_from_checkpoint "
             << "latest (" << result.checkpoint.string() << ")\n";
   return kExitInterrupted;
