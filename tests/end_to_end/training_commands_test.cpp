@@ -70,8 +70,11 @@ TEST_CASE("end to end: every command of a training run works on what the one bef
                              {"num_eval_problems", "4"},
                              {"num_eval_generations", "2"},
                              {"eval_steps", "1"}}));
-  const auto lines = metrics(directory / "grpo");
-  REQUIRE(lines.size() == 2);
+  auto lines = metrics(directory / "grpo");
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0].at("step").as_int64() == 0);  // the evaluation before the first step
+  CHECK(lines[0].contains("eval/pass_at_1"));
+  lines.erase(lines.begin());
   for (const auto& line : lines) {
     CHECK(line.at("sampling/sampling_logp_difference/max").to_number<double>() == 0.0);
     CHECK(line.at("routing_disagreements").to_number<double>() == 0.0);
