@@ -31,7 +31,8 @@ std::vector<std::string> timeless_metrics(const fs::path& output_dir) {
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) {
     boost::json::object metrics = boost::json::parse(line).as_object();
-    for (const char* name : {"time/rollout", "time/reward", "time/learn", "step_time", "time"})
+    for (const char* name :
+         {"time/rollout", "time/reward", "time/learn", "time/journal", "step_time", "time"})
       metrics.erase(name);
     lines.push_back(boost::json::serialize(metrics));
   }
