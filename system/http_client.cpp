@@ -577,6 +577,12 @@ class HttpClient::Impl {
     asio::post(context_, [] {});  // wakes the one who waits
   }
 
+  void renew() {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) throw std::invalid_argument("HttpClient: renewed while a send() runs");
+    cancelled_ = false;
+  }
+
  private:
   [[noreturn]] void fail(Kind kind, const std::string& reason) const {
     throw HttpError(
@@ -768,6 +774,10 @@ HttpResponse HttpClient::send(const HttpClientRequest& request) {
 
 void HttpClient::cancel() {
   impl_->cancel();
+}
+
+void HttpClient::renew() {
+  impl_->renew();
 }
 
 }  // namespace zeroth

@@ -78,8 +78,10 @@ class HttpClient {
   /// while one is running.
   HttpResponse send(const HttpClientRequest& request);
 
-  /// From any thread: a running send() throws at once, and every later one too.
+  /// From any thread: a running send() throws at once, and every later one too, until renew().
   void cancel();
+  /// Undoes cancel(). std::invalid_argument while a send() runs.
+  void renew();
 
  private:
   class Impl;

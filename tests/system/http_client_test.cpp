@@ -403,11 +403,12 @@ TEST_CASE("http client: a new connection that closes is an error, idempotent or 
   CHECK(num_connections == 1);
 }
 
-TEST_CASE("http client: cancel() ends a running send at once, and every later one", "[http]") {
+TEST_CASE("http client: cancel() ends a running send at once, and every later one until renew()", "[http]") {
   FunctionHandler handler;
   std::mutex mutex;
   std::vector<HttpResponder> kept;
-  handler.request = [&](HttpRequest, HttpResponder responder) {
+  handler.request = [&](HttpRequest asked, HttpResponder responder) {
+    if (asked.head.path == "/now") return responder.answer({});
     const std::lock_guard lock(mutex);
     kept.push_back(std::move(responder));
   };
@@ -429,6 +430,8 @@ TEST_CASE("http client: cancel() ends a running send at once, and every later on
     const std::lock_guard lock(mutex);
     return kept.front().is_cancelled();
   }));
+  client.renew();
+  CHECK(client.send({.target = "/now"}).status == 200);
 }
 
 TEST_CASE("http client: a second send() while one runs is a mistake that is told", "[http]") {
