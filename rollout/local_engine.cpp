@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "rollout/request_check.h"
+
 namespace zeroth {
 
 namespace {
@@ -41,19 +43,6 @@ std::int64_t LocalEngine::cache_bytes() const {
   return cache_.bytes();
 }
 
-void LocalEngine::check_lengths(std::span<const GenerateRequest> requests,
-                                const SamplingParams& sampling) const {
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const auto prompt = static_cast<std::int64_t>(requests[i].prompt.size());
-    if (prompt + sampling.max_new_tokens > policy_.max_position()) {
-      throw std::invalid_argument(
-          "generate: request " + std::to_string(i) + " has " + std::to_string(prompt) +
-          " prompt tokens and may get " + std::to_string(sampling.max_new_tokens) +
-          " more, above max_position_embeddings " + std::to_string(policy_.max_position()));
-    }
-  }
-}
-
 // As many as are useful and max_cache_bytes allows. Short of bytes, prompts with pages of their own
 // get the share of them that they would have with enough, and never less than the longest takes.
 PageCounts LocalEngine::num_pages(std::span<const GenerateRequest> requests,
@@ -79,7 +68,7 @@ PageCounts LocalEngine::num_pages(std::span<const GenerateRequest> requests,
 std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> requests,
                                          const SamplingParams& sampling,
                                          const GroupSink& on_group) {
-  check_lengths(requests, sampling);
+  check_requests(requests, sampling, policy_.config());
   Sampler sampler(sampling.temperature);
   const PageCounts pages = num_pages(requests, sampling);
   const bool own_pages = expands_prompts(policy_.config());

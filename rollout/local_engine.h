@@ -34,8 +34,7 @@ class LocalEngine : public Engine {
   /// eos_token_ids of the policy's config. std::invalid_argument for a count that cannot be.
   LocalEngine(const Context& context, const PackedPolicy& policy, EngineConfig config);
 
-  /// std::invalid_argument as Scheduler, and for a prompt that does not leave max_new_tokens below
-  /// max_position_embeddings.
+  /// std::invalid_argument as check_requests (request_check.h) and Scheduler.
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
                               const SamplingParams& sampling,
                               const GroupSink& on_group = {}) override;
@@ -45,8 +44,6 @@ class LocalEngine : public Engine {
   std::int64_t cache_bytes() const;
 
  private:
-  void check_lengths(std::span<const GenerateRequest> requests,
-                     const SamplingParams& sampling) const;
   PageCounts num_pages(std::span<const GenerateRequest> requests,
                        const SamplingParams& sampling) const;
 
