@@ -118,11 +118,14 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
   };
   const bool evaluates = !inputs.eval_problems.empty();
   const bool logs_completions = config.log_completions && ranks.is_first();
-  if (evaluates && run.first_step() == 1 && config.eval_steps > 0 && inputs.on_evaluation) {
+  // Whether to go on.
+  const auto evaluate_first = [&] {
+    if (!evaluates || run.first_step() > 1 || config.eval_steps == 0 || !inputs.on_evaluation)
+      return true;
     const Evaluation evaluation = evaluate_now();
     run.before_first_step(metrics_of(evaluation));
-    if (ranks.any(!inputs.on_evaluation(0, evaluation))) return run.finish();
-  }
+    return !ranks.any(!inputs.on_evaluation(0, evaluation));
+  };
   const auto take_step = [&](std::int64_t step) {
     const double journal_before = journal.seconds();
     GrpoStep result = trainer.step(step, learning_rate_at(step - 1, schedule), logs_completions);
@@ -133,9 +136,15 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
     const bool due =
         step == config.max_steps || (config.eval_steps > 0 && step % config.eval_steps == 0);
     if (evaluates && due) {
-      const Evaluation evaluation = evaluate_now();
-      eval_metrics = metrics_of(evaluation);
-      go_on = !ranks.any(inputs.on_evaluation && !inputs.on_evaluation(step, evaluation));
+      try {
+        const Evaluation evaluation = evaluate_now();
+        eval_metrics = metrics_of(evaluation);
+        go_on = !ranks.any(inputs.on_evaluation && !inputs.on_evaluation(step, evaluation));
+      } catch (const StoppedWaiting&) {  // the weights have moved already: the step is done
+        if (ranks.size() > 1) throw;
+        run.note("step " + std::to_string(step) + ": its evaluation was given up");
+        go_on = false;
+      }
     }
     if (!run.after_step(step, trainer.num_tokens(), std::move(result.metrics), eval_metrics))
       go_on = false;
@@ -143,9 +152,9 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
     return go_on;
   };
   try {
-    for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
-      if (!take_step(step)) break;
-    }
+    bool go_on = evaluate_first();
+    for (std::int64_t step = run.first_step(); go_on && step <= config.max_steps; ++step)
+      go_on = take_step(step);
   } catch (const StoppedWaiting&) {
     // The last finished step is the one that is saved. Other ranks may be in the middle of theirs.
     if (ranks.size() > 1)

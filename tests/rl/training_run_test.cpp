@@ -12,6 +12,7 @@
 #include "rewards/math_reward.h"
 #include "rl/train_grpo.h"
 #include "rl/train_sft.h"
+#include "rollout/local_engine.h"
 #include "system/error.h"
 #include "tests/rl/tiny_run.h"
 #include "tests/support/kernel_context.h"
@@ -66,6 +67,22 @@ TrainingHooks killed_at(std::int64_t step) {
           .note = {}};
 }
 
+// An engine that waits in vain at one of its calls, and is asked to stop.
+class GivenUpEngine : public Engine {
+ public:
+  GivenUpEngine(const Context& context, const PackedPolicy& policy, int call)
+      : engine_(context, policy, {.record_experts = true}), calls_left_(call) {}
+  std::vector<Group> generate(std::span<const GenerateRequest> requests,
+                              const SamplingParams& sampling, const GroupSink& on_group) override {
+    if (--calls_left_ == 0) throw StoppedWaiting();
+    return engine_.generate(requests, sampling, on_group);
+  }
+
+ private:
+  LocalEngine engine_;
+  int calls_left_;
+};
+
 // A data set, a model, and room for runs.
 struct Runs {
   explicit Runs(const char* json) { testing::write_tiny_checkpoint(directory / "model", json); }
@@ -112,10 +129,20 @@ struct Runs {
                        .prompt_template = prompt_template,
                        .rewards = rewards,
                        .right = *right,
-                       .on_evaluation = on_evaluation},
+                       .on_evaluation = on_evaluation,
+                       .make_engine = make_engine_for(context)},
                       std::move(hooks));
   }
 
+  std::function<std::unique_ptr<Engine>(SamplingRun)> make_engine_for(
+      const Context& context) const {
+    if (gives_up_at_call == 0) return {};
+    return [this, context](const SamplingRun& run) {
+      return std::make_unique<GivenUpEngine>(context, run.policy, gives_up_at_call);
+    };
+  }
+
+  int gives_up_at_call = 0;  // of the engine; 0: never
   testing::TemporaryDirectory directory;
   std::vector<Problem> problems = testing::sums_problems();
   std::vector<Problem> eval_problems{problems.begin(), problems.begin() + 2};
@@ -462,6 +489,31 @@ TEST_CASE("run: an evaluation may end a GRPO run", "[rl]") {
     CHECK(result.step == last);
     CHECK(fs::exists(result.checkpoint / "model.safetensors"));
   }
+}
+
+TEST_CASE("run: a stop while the engine waits, in a step or an evaluation, is resumed exactly",
+          "[rl]") {
+  Runs runs(testing::kTinyQwen2);
+  runs.on_evaluation = [](std::int64_t, const Evaluation&) { return true; };
+  const RunResult whole = runs.run(runs.grpo("whole"));
+  int stops = 0;
+  for (int call = 1;; ++call) {
+    GrpoConfig config = runs.grpo("run-" + std::to_string(call));
+    config.save_steps = 3;
+    runs.gives_up_at_call = call;
+    const RunResult cut = runs.run(config);
+    runs.gives_up_at_call = 0;
+    if (cut.end == RunEnd::finished && cut.step == whole.step && call > 10) break;
+    ++stops;
+    config.resume_from_checkpoint = "latest";
+    CHECK(runs.run(config).end == RunEnd::finished);
+    INFO("given up at call " << call << " after step " << cut.step);
+    for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json"}) {
+      CHECK(testing::file_bytes(whole.checkpoint / file) ==
+            testing::file_bytes(fs::path(config.output_dir) / "checkpoint-4" / file));
+    }
+  }
+  CHECK(stops == 10);  // four steps, and evaluations at 0, 2 and 4 of two calls each
 }
 
 TEST_CASE("run: problems that do not fit are refused or left out", "[rl]") {
