@@ -10,6 +10,7 @@
 
 #include "rollout/group_record.h"
 #include "system/error.h"
+#include "system/file.h"
 #include "system/json.h"
 #include "system/nearest_name.h"
 
@@ -50,11 +51,13 @@ GenerateRequest read_request(const JsonReader& json) {
 }
 
 [[noreturn]] void refuse_groups(const std::string& source, const std::string& field,
-                                std::int64_t expected, std::int64_t actual) {
-  throw InputError({.source = source,
-                    .field = field,
-                    .expected = std::to_string(expected) + ", as was asked for",
-                    .actual = std::to_string(actual)});
+                                const std::string& expected, std::int64_t actual) {
+  throw InputError(
+      {.source = source, .field = field, .expected = expected, .actual = std::to_string(actual)});
+}
+
+std::string as_asked(std::int64_t value) {
+  return std::to_string(value) + ", as was asked for";
 }
 
 void check_group(const Group& group, const RolloutsRequest& request, std::size_t index,
@@ -62,21 +65,28 @@ void check_group(const Group& group, const RolloutsRequest& request, std::size_t
   const std::string name = "groups[" + std::to_string(index) + "]";
   const auto completions = static_cast<std::int64_t>(group.completions.size());
   if (completions != request.requests[index].num_generations) {
-    refuse_groups(source, name + ".completions", request.requests[index].num_generations,
+    refuse_groups(source, name + ".completions", as_asked(request.requests[index].num_generations),
                   completions);
   }
   for (const Completion& completion : group.completions) {
     const auto tokens = static_cast<std::int64_t>(completion.tokens.size());
-    if (tokens > request.sampling.max_new_tokens)
-      refuse_groups(source, name + ".tokens", request.sampling.max_new_tokens, tokens);
+    if (tokens > request.sampling.max_new_tokens) {
+      refuse_groups(source, name + ".tokens",
+                    "at most " + std::to_string(request.sampling.max_new_tokens), tokens);
+    }
     if (completion.policy_version != request.policy_version) {
-      refuse_groups(source, name + ".policy_version", request.policy_version,
+      refuse_groups(source, name + ".policy_version", as_asked(request.policy_version),
                     completion.policy_version);
     }
   }
 }
 
 }  // namespace
+
+std::string label_sha256(const WeightsLabel& label) {
+  return sha256_hex(label.learner + "\n" + std::to_string(label.epoch) + "\n" +
+                    std::to_string(label.version) + "\n" + label.sha256 + "\n");
+}
 
 std::string write_rollouts_request(const RolloutsRequest& request) {
   if (request.sampling.seed > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
@@ -118,10 +128,15 @@ RolloutsRequest read_rollouts_request(std::string_view text, const std::string& 
   return request;
 }
 
-std::int64_t most_tokens(const RolloutsRequest& request) {
-  // Both factors are below 2^31, a sum of 2^31 of them below 2^62: only the product can overflow.
+std::int64_t num_completions(const RolloutsRequest& request) {
+  // Each is below 2^31, and no memory holds 2^32 requests: the sum does not overflow.
   std::int64_t completions = 0;
   for (const GenerateRequest& r : request.requests) completions += r.num_generations;
+  return completions;
+}
+
+std::int64_t most_tokens(const RolloutsRequest& request) {
+  const std::int64_t completions = num_completions(request);
   const std::int64_t each = request.sampling.max_new_tokens;
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
   return completions > most / each ? most : completions * each;
@@ -146,7 +161,8 @@ std::vector<Group> read_groups(std::string_view text, const RolloutsRequest& req
   }
   std::memcpy(&count, text.data(), sizeof(count));
   if (count != request.requests.size()) {
-    refuse_groups(source, "groups", static_cast<std::int64_t>(request.requests.size()), count);
+    refuse_groups(source, "groups", as_asked(static_cast<std::int64_t>(request.requests.size())),
+                  count);
   }
   auto bytes = std::as_bytes(std::span(text.substr(sizeof(count))));
   std::vector<Group> groups;
@@ -155,7 +171,7 @@ std::vector<Group> read_groups(std::string_view text, const RolloutsRequest& req
     check_group(groups.back(), request, i, source);
   }
   if (!bytes.empty())
-    refuse_groups(source, "bytes after the groups", 0, static_cast<std::int64_t>(bytes.size()));
+    refuse_groups(source, "bytes after the groups", "0", static_cast<std::int64_t>(bytes.size()));
   return groups;
 }
 

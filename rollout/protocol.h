@@ -6,9 +6,10 @@
 //   GET  /health                 JSON (WorkerHealth)
 //   GET  /metrics                Prometheus text
 //
-// Every body of the first two comes with its SHA-256 in a header, so that what the wire damaged is
-// found. Goal: token ids in, token ids out; floats travel as their bits or as digits that read back
-// as the same bits. Non-goal: any text of prompts and completions.
+// What the wire damages, doubles or mixes up must be found: the bodies of requests and of answers
+// with 200 come with their SHA-256 in a header, the label of weights with its own, and the answers
+// to the first two say what they answer. Goal: token ids in, token ids out; floats travel as their
+// bits or as digits that read back as the same bits. Non-goal: any text of prompts and completions.
 #pragma once
 
 #include <cstddef>
@@ -29,9 +30,12 @@ inline constexpr std::string_view kWeightsPath = "/v1/weights/";  // the version
 inline constexpr std::string_view kHealthPath = "/health";
 inline constexpr std::string_view kMetricsPath = "/metrics";
 
-inline constexpr const char* kSha256Header = "Zeroth-SHA256";    // of the body, hexadecimal
-inline constexpr const char* kEpochHeader = "Zeroth-Epoch";      // WeightsLabel::epoch
-inline constexpr const char* kLearnerHeader = "Zeroth-Learner";  // WeightsLabel::learner
+inline constexpr const char* kSha256Header = "Zeroth-SHA256";       // of the body, hexadecimal
+inline constexpr const char* kEpochHeader = "Zeroth-Epoch";         // WeightsLabel::epoch
+inline constexpr const char* kLearnerHeader = "Zeroth-Learner";     // WeightsLabel::learner
+inline constexpr const char* kLabelHeader = "Zeroth-Label-SHA256";  // label_sha256()
+// Of an answer: label_sha256() of the weights that were taken, the hash of the request's body.
+inline constexpr const char* kAnswersHeader = "Zeroth-Answers";
 
 /// Which weights a worker holds. A later epoch (a learner that started later) supersedes an earlier
 /// one; within an epoch versions only rise.
@@ -41,6 +45,9 @@ struct WeightsLabel {
   std::int64_t version = 0;
   std::string sha256;  // of the published file, hexadecimal
 };
+
+/// SHA-256 of the label's four members, in their order, each followed by a newline; hexadecimal.
+std::string label_sha256(const WeightsLabel& label);
 
 /// Groups to be sampled from the weights of this hash and from no others.
 struct RolloutsRequest {
@@ -58,6 +65,7 @@ std::string write_rollouts_request(const RolloutsRequest& request);
 /// at least 1, a finite temperature of at least 0.
 RolloutsRequest read_rollouts_request(std::string_view json, const std::string& source);
 
+std::int64_t num_completions(const RolloutsRequest& request);
 /// Completions times max_new_tokens: the most tokens that the request can ask for; saturates.
 std::int64_t most_tokens(const RolloutsRequest& request);
 

@@ -1,10 +1,10 @@
 // An engine whose sampling is done by workers (worker.h), over HTTP.
 //
 // Workers pull: each takes a share of the groups that are left, answers, and takes more. One that
-// dies, stalls, answers wrongly or holds other weights loses its groups to the others; towards the
-// end idle workers sample again what a slow one holds, and the first answer counts. None of it
-// shows in a result: a group is the same whoever samples it, and two answers for one group are
-// compared.
+// dies, falls silent, answers wrongly or holds other weights loses its groups to the others; idle
+// workers sample again what a slow one holds, and the first answer counts. None of it shows in a
+// result: a group is the same whoever samples it, two answers for one group are compared, and what
+// the wire damages or mixes up is found by hashes.
 //
 // Goal: any number of workers, joining, leaving and dying, give the bytes of a local run. Non-goal:
 // sampling here when there is no worker: the call waits for one and then fails, saying why.
@@ -34,21 +34,24 @@ struct RemoteEngineConfig {
   std::filesystem::path publish_directory;  // holds the version being published; removed at the end
   double lost_seconds = 10;        // of silence, after which a worker's groups go to others
   double no_worker_seconds = 600;  // without any worker, after which the call fails
+  // Both are called on the thread that calls generate() and may throw to give the call up.
   std::function<void(const std::string&)> note = {};  // told who is lost, refused, back
-  /// Called about once a second while no worker is at hand; may throw to give the call up.
-  std::function<void()> on_wait = {};
+  std::function<void()> on_wait = {};  // about once a second while no worker is at hand
 };
 
 class RemoteEngine : public Engine {
  public:
   /// `policy` must outlive this; its weights are published when its version has changed. Nobody is
-  /// spoken to yet. InputError for a URL that is none, std::invalid_argument without workers.
+  /// spoken to yet. InputError for a URL that is none or stands twice, std::invalid_argument
+  /// without workers.
   RemoteEngine(const PackedPolicy& policy, RemoteEngineConfig config);
   ~RemoteEngine() override;
 
+  /// std::invalid_argument as check_requests (request_check.h), and for a seed above 2^63 - 1.
   /// InputError, naming each worker and why, when all of them refuse for good (another numerics
-  /// fingerprint, a token that is not theirs, a later learner); std::runtime_error when none was to
-  /// be had for no_worker_seconds, and when two workers gave two answers to one request.
+  /// fingerprint, a token that is not theirs, a later learner, a group that is too large for them);
+  /// std::runtime_error, naming each as well, when none was to be had for no_worker_seconds (one
+  /// that fails again and again is none), and when two workers gave two answers to one request.
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
                               const SamplingParams& sampling,
                               const GroupSink& on_group = {}) override;

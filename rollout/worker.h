@@ -47,15 +47,22 @@ struct WorkerConfig {
   std::filesystem::path staging_directory;  // of weights on their way; its own, emptied at start
   std::uint64_t max_weights_bytes = std::uint64_t{64} << 30;
   std::uint64_t max_request_bytes = std::uint64_t{16} << 20;
-  std::int64_t max_tokens = std::int64_t{1} << 26;  // that the requests in the queue can ask for
-  std::size_t max_queue = 64;                       // requests
+  // What the requests in the queue can ask for, and once more what is being sampled:
+  std::int64_t max_tokens = std::int64_t{1} << 26;
+  std::int64_t max_completions = std::int64_t{1} << 20;
+  std::size_t max_queue = 64;  // requests
 };
+
+/// What a token may be good for: generate, publish, metrics.
+std::vector<std::string> worker_scopes();
 
 class RolloutWorker : public HttpHandler {
  public:
-  /// `backend` must outlive this. `note` is told what a person at the worker may want to know.
+  /// `backend` must outlive this. `note`, where set, is told on the worker's thread what a person
+  /// at the worker may want to know. InputError for a staging directory that another process works
+  /// in or that holds anything but a worker's uploads.
   RolloutWorker(WorkerBackend& backend, WorkerConfig config,
-                std::function<void(const std::string&)> note);
+                std::function<void(const std::string&)> note = {});
   /// Gives up what is being sampled. The server must have stopped.
   ~RolloutWorker() override;
   RolloutWorker(const RolloutWorker&) = delete;

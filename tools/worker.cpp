@@ -2,15 +2,19 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "rollout/local_backend.h"
 #include "rollout/numerics.h"
 #include "rollout/worker.h"
 #include "system/error.h"
+#include "system/nearest_name.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
@@ -26,21 +30,26 @@ void note(const std::string& text) {
   std::cerr << "worker: " + text + "\n";
 }
 
+// By its port, so that a worker that is started again finds and empties what it left when it was
+// killed.
 fs::path staging_directory(const WorkerOptions& options) {
   if (!options.staging_dir.empty()) return options.staging_dir;
-  return fs::temp_directory_path() / ("zeroth-worker-" + std::to_string(getpid()));
+  const std::int64_t number = options.port == 0 ? getpid() : options.port;
+  return fs::temp_directory_path() / ("zeroth-worker-" + std::to_string(number));
 }
 
-// The staging directory is emptied: one with anything else in it is not ours.
-void check_staging(const fs::path& directory) {
-  if (!fs::exists(directory)) return;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    if (entry.path().filename().string().starts_with("upload-")) continue;
-    throw InputError({.source = "staging_dir",
-                      .field = "",
-                      .expected = "a directory that holds nothing but a worker's uploads",
-                      .actual = entry.path().string()});
+BearerTokens read_tokens(const fs::path& file) {
+  BearerTokens tokens = BearerTokens::read(file);
+  const std::vector<std::string> known = worker_scopes();
+  for (const std::string& scope : tokens.scopes()) {
+    if (std::find(known.begin(), known.end(), scope) != known.end()) continue;
+    throw InputError(
+        {.source = file.string(),
+         .field = "scope",
+         .expected = "generate, publish or metrics; the nearest is " + nearest_name(scope, known),
+         .actual = scope});
   }
+  return tokens;
 }
 
 WorkerConfig worker_config(const WorkerOptions& options, const Context& context) {
@@ -50,9 +59,8 @@ WorkerConfig worker_config(const WorkerOptions& options, const Context& context)
   for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16})
     config.numerics[std::string(dtype_name(dtype))] = rollout_numerics(context, dtype);
   config.open = options.token_file.empty();
-  if (!config.open) config.tokens = BearerTokens::read(options.token_file);
+  if (!config.open) config.tokens = read_tokens(options.token_file);
   config.staging_directory = staging_directory(options);
-  check_staging(config.staging_directory);
   config.max_weights_bytes = static_cast<std::uint64_t>(options.max_weights_bytes);
   config.max_request_bytes = static_cast<std::uint64_t>(options.max_request_bytes);
   config.max_queue = static_cast<std::size_t>(options.max_queue);
