@@ -16,9 +16,9 @@
 
 #include "system/error.h"
 #include "system/file.h"
-#include "tests/rl/file_size_limit.h"
 #include "tests/rl/temporary_directory.h"
 #include "tests/rl/tiny_config.h"
+#include "tests/support/file_size_limit.h"
 
 namespace zeroth {
 namespace {

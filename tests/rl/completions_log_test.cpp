@@ -10,8 +10,8 @@
 
 #include "kernels/random.h"
 #include "system/file.h"
-#include "tests/rl/file_size_limit.h"
 #include "tests/rl/temporary_directory.h"
+#include "tests/support/file_size_limit.h"
 
 namespace zeroth {
 namespace {

@@ -10,9 +10,9 @@
 
 #include "system/error.h"
 #include "system/file.h"
+#include "tests/support/http_fixture.h"
 #include "tests/support/mutate.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/system/http_fixture.h"
 
 namespace zeroth {
 namespace {
@@ -403,7 +403,8 @@ TEST_CASE("http client: a new connection that closes is an error, idempotent or 
   CHECK(num_connections == 1);
 }
 
-TEST_CASE("http client: cancel() ends a running send at once, and every later one until renew()", "[http]") {
+TEST_CASE("http client: cancel() ends a running send at once, and every later one until renew()",
+          "[http]") {
   FunctionHandler handler;
   std::mutex mutex;
   std::vector<HttpResponder> kept;

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "system/error.h"
+#include "tests/support/http_fixture.h"
 #include "tests/support/mutate.h"
-#include "tests/system/http_fixture.h"
 
 namespace zeroth {
 namespace {

@@ -9,9 +9,9 @@
 #include "system/error.h"
 #include "system/http_client.h"
 #include "system/http_server.h"
+#include "tests/support/certificates.h"
+#include "tests/support/http_fixture.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/system/certificates.h"
-#include "tests/system/http_fixture.h"
 
 namespace zeroth {
 namespace {
