@@ -19,6 +19,21 @@ const char* mla_prefix_of(const ModelConfig& config) {
   return expands_prompts(config) ? "expanded" : "absorbed";
 }
 
+// Bytes of the largest table of cosines and sines, of which the file's own size says nothing.
+constexpr std::int64_t kMaxRopeBytes = std::int64_t{1} << 30;
+
+void check_rope_tables(const ModelConfig& config, const std::string& source) {
+  for (const LayerConfig& layer : config.layers) {
+    const auto width = static_cast<std::int64_t>(layer.attention.rope.inv_freq.size());
+    const std::int64_t most = kMaxRopeBytes / std::max<std::int64_t>(1, 2 * 4 * width);
+    if (config.max_position_embeddings <= most) continue;
+    throw InputError({.source = source + ": config.json",
+                      .field = "max_position_embeddings",
+                      .expected = "at most " + std::to_string(most),
+                      .actual = std::to_string(config.max_position_embeddings)});
+  }
+}
+
 std::filesystem::path file_in(const std::filesystem::path& directory) {
   return directory / "model.safetensors";
 }
@@ -54,6 +69,7 @@ PublishedPolicy::Description PublishedPolicy::describe(const std::filesystem::pa
   const Dtype dtype = is(kDtypeKey, "bfloat16", "float32") ? Dtype::bfloat16 : Dtype::float32;
   ModelConfig config =
       parse_model_config(metadata(file, kConfigKey), file.source() + ": config.json");
+  check_rope_tables(config, file.source());
   set_mla_prefix(
       config, is(kMlaPrefixKey, "expanded", "absorbed") ? MlaPrefix::expanded : MlaPrefix::absorbed,
       file.source());

@@ -20,7 +20,8 @@ void publish(const PackedPolicy& policy, const std::filesystem::path& directory)
 class PublishedPolicy {
  public:
   /// Reads `directory`/model.safetensors. InputError naming file, tensor or key for what is
-  /// missing, of another shape or not finite.
+  /// missing, of another shape or not finite. Nothing is reserved that the file does not hold, but
+  /// for rope tables of at most 1 GiB.
   explicit PublishedPolicy(const std::filesystem::path& directory);
   PublishedPolicy(const PublishedPolicy&) = delete;
   PublishedPolicy& operator=(const PublishedPolicy&) = delete;

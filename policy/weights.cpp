@@ -94,15 +94,31 @@ void check_no_extras(const SafetensorsCheckpoint& checkpoint, const Weights& wei
   }
 }
 
-void load_tensor(const SafetensorsCheckpoint& checkpoint, const WeightTensor& tensor,
-                 std::span<float> out) {
-  const auto [stored, source] = checkpoint.find(tensor.name);
-  if (stored == nullptr || stored->shape != tensor.shape) {
+// Before anything of the size that the configuration states is reserved.
+void check_shapes(const SafetensorsCheckpoint& checkpoint, const ModelConfig& config) {
+  std::size_t fewest = 0;  // tensors; a list of all of them may itself be too long
+  for (const LayerConfig& layer : config.layers)
+    fewest += static_cast<std::size_t>(std::max<std::int64_t>(1, layer.ffn.num_experts));
+  if (checkpoint.names().size() < fewest) {
+    throw InputError(
+        {.source = *checkpoint.find("").source,
+         .field = "",
+         .expected = "at least " + std::to_string(fewest) + " tensors, as config.json calls for",
+         .actual = std::to_string(checkpoint.names().size())});
+  }
+  for (const TensorSpec& tensor : model_tensors(config)) {
+    const auto [stored, source] = checkpoint.find(tensor.name);
+    if (stored != nullptr && stored->shape == tensor.shape) continue;
     throw InputError({.source = *source,
                       .field = tensor.name,
                       .expected = "a tensor of shape " + join(tensor.shape),
                       .actual = stored == nullptr ? "nothing" : join(stored->shape)});
   }
+}
+
+void load_tensor(const SafetensorsCheckpoint& checkpoint, const WeightTensor& tensor,
+                 std::span<float> out) {
+  const auto [stored, source] = checkpoint.find(tensor.name);
   copy_to_float(*stored, out, *source);
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (!std::isfinite(out[i])) {
@@ -183,6 +199,7 @@ void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64
 
 Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config) {
   const SafetensorsCheckpoint checkpoint(directory);
+  check_shapes(checkpoint, config);
   Weights weights(config);
   for (const WeightTensor& tensor : weights.tensors())
     load_tensor(checkpoint, tensor, weights[tensor.name]);

@@ -1,6 +1,8 @@
 #include "policy/published_policy.h"
 
+#include <boost/json.hpp>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "policy/safetensors.h"
 #include "system/error.h"
@@ -117,6 +119,32 @@ TEST_CASE("published policy: what is missing or wrong is named and changes nothi
   std::vector<TensorBytes> infinite = tensors;
   infinite[0].bytes = std::as_bytes(std::span(not_finite));
   CHECK(refused(infinite, metadata) == tensors[0].name + "[3]");
+}
+
+TEST_CASE("published policy: a file that promises more than it holds is refused at once",
+          "[policy]") {
+  const Learner learner(testing::kTinyDeepseek, Dtype::float32);
+  const std::map<std::string, std::pair<boost::json::value, std::string>> promises = {
+      {"max_position_embeddings", {std::int64_t{1} << 31, "max_position_embeddings"}},
+      {"num_hidden_layers", {1000, ""}},
+      {"n_routed_experts", {4096, ""}},
+      {"vocab_size", {std::int64_t{1} << 40, "model.embed_tokens.weight"}}};
+  for (const auto& [key, promise] : promises) {
+    const testing::TemporaryDirectory directory;
+    boost::json::object config = boost::json::parse(learner.config.hf_json).as_object();
+    config[key] = promise.first;
+    write_safetensors(directory / "model.safetensors", tensor_bytes(learner.weights),
+                      {{"config.json", boost::json::serialize(config)},
+                       {"dtype", "float32"},
+                       {"mla_prefix", "absorbed"}});
+    INFO(key);
+    try {
+      const PublishedPolicy policy(directory.path());
+      FAIL("was taken");
+    } catch (const InputError& error) {
+      CHECK(error.parts().field == promise.second);
+    }
+  }
 }
 
 }  // namespace zeroth
