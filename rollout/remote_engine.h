@@ -25,13 +25,14 @@
 namespace zeroth {
 
 struct RemoteEngineConfig {
-  std::vector<std::string> workers;  // URLs; at least one
-  HttpClientConfig http;             // token, trusted certificates
-  std::string learner;               // the run, as its settings' hash
-  std::int64_t epoch = 0;            // WeightsLabel::epoch
-  std::string numerics;              // rollout_numerics() of the learner
+  std::vector<std::string> workers = {};  // URLs; at least one
+  HttpClientConfig http = {};             // token, trusted certificates
+  std::string learner = {};               // the run, as its settings' hash
+  std::int64_t epoch = 0;                 // WeightsLabel::epoch
+  std::string numerics;                   // rollout_numerics() of the learner
   bool allow_mixed_numerics = false;
-  std::filesystem::path publish_directory;  // holds the version being published; removed at the end
+  std::filesystem::path publish_directory =
+      {};                          // holds the version being published; removed at the end
   double lost_seconds = 10;        // of silence, after which a worker's groups go to others
   double no_worker_seconds = 600;  // without any worker, after which the call fails
   // Both are called on the thread that calls generate() and may throw to give the call up.

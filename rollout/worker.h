@@ -39,12 +39,13 @@ class WorkerBackend {
 };
 
 struct WorkerConfig {
-  std::string version;                          // of the program, for /health
-  std::string isa;                              // for /health
-  std::map<std::string, std::string> numerics;  // rollout_numerics() by dtype
-  BearerTokens tokens;                          // scopes generate, publish, metrics
-  bool open = false;                            // asks for no token; for the loopback only
-  std::filesystem::path staging_directory;  // of weights on their way; its own, emptied at start
+  std::string version = {};                          // of the program, for /health
+  std::string isa = {};                              // for /health
+  std::map<std::string, std::string> numerics = {};  // rollout_numerics() by dtype
+  BearerTokens tokens = {};                          // scopes generate, publish, metrics
+  bool open = false;                                 // asks for no token; for the loopback only
+  std::filesystem::path staging_directory =
+      {};  // of weights on their way; its own, emptied at start
   std::uint64_t max_weights_bytes = std::uint64_t{64} << 30;
   std::uint64_t max_request_bytes = std::uint64_t{16} << 20;
   // What the requests in the queue can ask for, and once more what is being sampled:
