@@ -109,6 +109,20 @@ class RawConnection {
     }
     return std::exchange(buffer_, "") + "<timeout>";
   }
+  /// The next `size` bytes, or as many as come.
+  std::string read_bytes(std::size_t size) {
+    while (buffer_.size() < size) {
+      char bytes[65536];
+      pollfd ready{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+      if (::poll(&ready, 1, static_cast<int>(1000 * kPatience)) <= 0) break;
+      const ssize_t n = ::recv(socket_.get(), bytes, sizeof bytes, 0);
+      if (n <= 0) break;
+      buffer_.append(bytes, static_cast<std::size_t>(n));
+    }
+    std::string text = buffer_.substr(0, size);
+    buffer_.erase(0, text.size());
+    return text;
+  }
   /// Everything until the peer ends.
   std::string read_all(double seconds = kPatience) { return read_until("", seconds); }
   bool was_reset() const { return was_reset_; }
