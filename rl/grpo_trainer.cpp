@@ -93,8 +93,7 @@ GrpoTrainer::GrpoTrainer(const Context& context, Collectives& ranks, TrainedPoli
                          const std::vector<Problem>& problems,
                          const PromptTemplate& prompt_template, const WeightedRewards& rewards,
                          const GrpoConfig& config)
-    : context_(context),
-      policy_(policy),
+    : policy_(policy),
       reference_(reference),
       engine_(engine),
       problems_(problems),

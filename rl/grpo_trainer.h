@@ -68,7 +68,6 @@ class GrpoTrainer {
   std::vector<Metric> metrics_of(const Rollout& rollout) const;
   std::vector<CompletionRecord> records_of(const Rollout& rollout) const;
 
-  const Context& context_;
   TrainedPolicy& policy_;
   const PackedPolicy* reference_;
   Engine& engine_;
