@@ -87,6 +87,7 @@ class RawConnection {
     close();
   }
   void close() { socket_ = FileDescriptor(); }
+  FileDescriptor release() { return std::move(socket_); }
 
   /// What comes until `until` is seen, the peer ends, or patience does (then with "<timeout>").
   std::string read_until(std::string_view until, double seconds = kPatience) {
@@ -151,6 +152,7 @@ class Listener {
 
   std::uint16_t port() const { return port_; }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  int socket() const { return socket_.get(); }
   RawConnection accept() const {
     return RawConnection(FileDescriptor(::accept(socket_.get(), nullptr, nullptr)));
   }
