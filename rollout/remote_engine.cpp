@@ -707,6 +707,7 @@ bool RemoteEngine::Call::answers(Worker& worker) {
 RemoteEngine::RemoteEngine(const PackedPolicy& policy, RemoteEngineConfig config)
     : policy_(policy), config_(std::move(config)) {
   if (config_.workers.empty()) throw std::invalid_argument("remote engine: no workers");
+  if (fs::is_directory(config_.publish_directory)) remove_left_over(config_.publish_directory);
   // A request's groups come in one answer.
   config_.http.max_body_bytes = std::max(config_.http.max_body_bytes, std::uint64_t{1} << 32);
   std::set<std::string> known;
