@@ -91,6 +91,8 @@ struct Collectives::Gloo {
     MeshStore store(mesh);
     context->connectFullMesh(store, device);
     context->setTimeout(kNever);
+    // A rank that is done at once must not be gone before the others have connected to it.
+    mesh.exchange("connected");
     mesh.watch([this] { break_off(); });
   }
   ~Gloo() {
