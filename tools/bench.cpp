@@ -1,5 +1,7 @@
-// zeroth bench quickstart: steps of the plain PyTorch program and of ours, turn by turn, from the
-// same checkpoint on the same training problems (each draws its own), with the same threads.
+// zeroth bench, and its comparison with a plain PyTorch program: steps of both, turn by turn, from
+// the same checkpoint on the same training problems (each draws its own), with the same threads.
+
+#include "tools/bench.h"
 
 #include <unistd.h>
 
@@ -26,53 +28,25 @@ namespace zeroth {
 
 namespace fs = std::filesystem;
 
-struct BenchConfig : PolicyOptions {
-  BenchConfig() {
-    dtype = "float32";
-    seed = 1;
-    model_name_or_path = "runs/quickstart/base";
-  }
-  std::string what;
-  std::int64_t steps = 15;
-  std::int64_t warmup = 2;
-  std::string python = ".venv/bin/python";
-  std::string peer = "tests/interop/plain_torch_grpo.py";
-  bool json = false;
-};
-
-template <class Visitor>
-void visit_fields(Visitor& v, BenchConfig& c) {
-  v("what", c.what, "what to measure", {"quickstart"});
-  visit_fields(v, static_cast<PolicyOptions&>(c));
-  v("steps", c.steps, "GRPO steps of each program, warm-up included");
-  v("warmup", c.warmup, "first steps that are not counted");
-  v("python", c.python, "interpreter with torch (tools/setup --interop makes .venv)");
-  v("peer", c.peer, "the plain PyTorch program");
-  v("json", c.json, "print one JSON object");
-}
-
 void check(const BenchConfig& config) {
   const auto refuse = [](const char* field, const std::string& expected,
                          const std::string& actual) {
     throw InputError({.source = "bench", .field = field, .expected = expected, .actual = actual});
   };
-  if (config.what != "quickstart")
-    refuse("what", "quickstart", config.what.empty() ? "nothing" : config.what);
+  if (config.what != "quickstart" && config.what != "worker" && config.what != "remote") {
+    refuse("what", "quickstart, worker or remote", config.what.empty() ? "nothing" : config.what);
+  }
   if (config.warmup < 0 || config.steps <= config.warmup) {
     refuse("steps", "more than warmup (" + std::to_string(config.warmup) + ")",
            std::to_string(config.steps));
   }
-  for (const std::string& file :
-       {config.python, config.peer, config.model_name_or_path + "/config.json"}) {
+  std::vector<std::string> files;
+  if (config.what == "quickstart") files = {config.python, config.peer};
+  if (config.what != "worker") files.push_back(config.model_name_or_path + "/config.json");
+  for (const std::string& file : files) {
     if (!fs::exists(file)) refuse("", "the file " + file, "none");
   }
 }
-
-namespace {
-
-struct Rates {
-  std::vector<double> sampling, learning;  // tokens a second, one a step
-};
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -91,6 +65,19 @@ GrpoConfig bench_recipe(const BenchConfig& config) {
   return grpo;
 }
 
+double metric(const std::vector<Metric>& metrics, const char* name) {
+  for (const Metric& m : metrics) {
+    if (m.name == name) return m.value;
+  }
+  throw std::logic_error(std::string("bench: no metric ") + name);
+}
+
+namespace {
+
+struct Rates {
+  std::vector<double> sampling, learning;  // tokens a second, one a step
+};
+
 fs::path write_prompts(const std::vector<Problem>& problems) {
   const fs::path file =
       fs::temp_directory_path() / ("zeroth-bench-" + std::to_string(getpid()) + ".jsonl");
@@ -102,13 +89,6 @@ fs::path write_prompts(const std::vector<Problem>& problems) {
   }
   write_file_atomically(file, text);
   return file;
-}
-
-double metric(const std::vector<Metric>& metrics, const char* name) {
-  for (const Metric& m : metrics) {
-    if (m.name == name) return m.value;
-  }
-  throw std::logic_error(std::string("bench: no metric ") + name);
 }
 
 void print_line(const char* what, const std::vector<double>& peer,
@@ -149,16 +129,22 @@ int run_bench(int argc, char** argv) {
   const ResolvedOptions options =
       resolve(argc, argv, config,
               {.name = "bench",
-               .summary = "speed beside a plain PyTorch program, in one run",
+               .summary = "speed, measured in one run beside what it is compared with",
                .positional = "what"});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
   if (options.dry_run) {
-    std::cout << "would run " << config.steps << " steps of " << config.peer << " and of zeroth\n";
+    std::cout << "would run " << config.steps << " steps: bench " << config.what << "\n";
     return kExitDone;
   }
+  if (config.what == "worker") return bench_worker(config);
+  if (config.what == "remote") return bench_remote(config);
+  return bench_quickstart(config);
+}
+
+int bench_quickstart(const BenchConfig& config) {
   const Compute compute(config);
   const int threads = compute.context().pool->num_threads();
   const GrpoConfig grpo = bench_recipe(config);

@@ -31,7 +31,7 @@ constexpr Command kCommands[] = {
     {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
     {"worker", "sample for learners (zeroth grpo --workers …) over HTTP", zeroth::run_worker},
     {"logits", "logits of every position of a text, as JSON", zeroth::run_logits},
-    {"bench", "speed beside a plain PyTorch program, in one run", zeroth::run_bench},
+    {"bench", "speed, measured in one run beside what it is compared with", zeroth::run_bench},
 };
 
 void print_help() {

@@ -1,0 +1,52 @@
+// zeroth bench: what is measured, one file each, and what the measurements share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rl/config.h"
+#include "rl/metrics.h"
+
+namespace zeroth {
+
+struct BenchConfig : PolicyOptions {
+  BenchConfig() {
+    dtype = "float32";
+    seed = 1;
+    model_name_or_path = "runs/quickstart/base";
+  }
+  std::string what;
+  std::int64_t steps = 15;
+  std::int64_t warmup = 2;
+  std::string python = ".venv/bin/python";
+  std::string peer = "tests/interop/plain_torch_grpo.py";
+  bool json = false;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, BenchConfig& c) {
+  v("what", c.what, "what to measure", {"quickstart", "worker", "remote"});
+  visit_fields(v, static_cast<PolicyOptions&>(c));
+  v("steps", c.steps, "GRPO steps of each program, warm-up included");
+  v("warmup", c.warmup, "first steps that are not counted");
+  v("python", c.python, "interpreter with torch (tools/setup --interop makes .venv)");
+  v("peer", c.peer, "the plain PyTorch program");
+  v("json", c.json, "print one JSON object");
+}
+
+void check(const BenchConfig& config);
+
+/// Steps of the plain PyTorch program and of ours, turn by turn.
+int bench_quickstart(const BenchConfig& config);
+/// Completions a second that come through a worker which does nothing but hand them out.
+int bench_worker(const BenchConfig& config);
+/// Steps that sample here and steps that sample in a worker on the loopback, turn by turn.
+int bench_remote(const BenchConfig& config);
+
+/// The quickstart's step, 8 groups of 100.
+GrpoConfig bench_recipe(const BenchConfig& config);
+double median(std::vector<double> values);
+double metric(const std::vector<Metric>& metrics, const char* name);
+
+}  // namespace zeroth
