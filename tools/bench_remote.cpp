@@ -51,16 +51,18 @@ int bench_remote(const BenchConfig& config) {
   const PromptTemplate prompt_template = PromptTemplate::from_text("{question}", "bench");
   const WeightedRewards rewards = named_rewards(grpo.reward_funcs, grpo.reward_weights);
   const auto load = [&] {
-    return TrainedPolicy(compute.context(), config.model_name_or_path, parse_dtype(config.dtype));
+    return TrainedPolicy(compute.context(), config.model_name_or_path, parse_dtype(config.dtype),
+                         parse_mla_prefix(config.mla_prefix));
   };
   TrainedPolicy here = load(), there = load();
   const EngineConfig engine{.max_num_seqs = grpo.max_num_seqs, .record_experts = true};
   LocalEngine local(compute.context(), here.packed(), engine);
   LocalBackend backend(workers_compute.context(), engine);
   LoopbackWorker worker(compute.context(), there.packed(), backend);
+  Collectives alone;
   const auto trainer = [&](TrainedPolicy& policy, Engine& sampler) {
-    return GrpoTrainer(compute.context(), policy, nullptr, sampler, problems, prompt_template,
-                       rewards, grpo);
+    return GrpoTrainer(compute.context(), alone, policy, nullptr, sampler, problems,
+                       prompt_template, rewards, grpo);
   };
   GrpoTrainer local_trainer = trainer(here, local);
   GrpoTrainer remote_trainer = trainer(there, worker.engine());
