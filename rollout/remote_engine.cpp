@@ -181,8 +181,9 @@ struct RemoteEngine::Worker {
   HttpClient heartbeat;  // of watch()
 
   bool at_hand = true;   // the last thing that is known of it was right
+  bool lost = false;     // and that was told
   bool refused = false;  // for good
-  int failures = 0;      // units in a row that it did not answer
+  int failures = 0;      // in a row, of a worker that was at hand
   int refusals = 0;      // in a row
   bool numerics_noted = false;
   std::size_t most_groups = std::numeric_limits<std::size_t>::max();  // of one request
@@ -250,9 +251,10 @@ class RemoteEngine::Call {
   void deliver(Worker& worker, Unit& unit, std::vector<Group> groups);
   void give_back(Unit* unit);
   bool take_fewer(Worker& worker, std::size_t than);
-  void lose(Worker& worker, const std::string& problem, bool failed_a_unit);
+  void lose(Worker& worker, const std::string& problem);
   bool refuse(Worker& worker, const std::string& problem);
-  void found(Worker& worker);
+  void reached(Worker& worker);
+  void prepared(Worker& worker);
   bool pause(Seconds seconds);
 
   void watch(Worker& worker);
@@ -408,7 +410,7 @@ void RemoteEngine::Call::serve(Worker& worker) {
       if (refuse(worker, error.what())) return;
     } catch (const std::exception& error) {  // HttpError, InputError: the wire or its other end
       give_back(unit);
-      lose(worker, error.what(), unit != nullptr);
+      lose(worker, error.what());
     }
     if (!pause(retry)) return;
     retry = std::min(retry * 2, kLongestRetry);
@@ -421,12 +423,15 @@ bool RemoteEngine::Call::pause(Seconds seconds) {
   return !changed_.wait_for(lock, seconds, [&] { return over_; });
 }
 
-void RemoteEngine::Call::lose(Worker& worker, const std::string& problem, bool failed_a_unit) {
+void RemoteEngine::Call::lose(Worker& worker, const std::string& problem) {
   const std::lock_guard lock(mutex_);
   if (over_) return;
-  const bool is_news = worker.failures < kFailuresInARow && worker.at_hand;
-  if (is_news || worker.problem != problem) note("worker " + worker.url + " is lost: " + problem);
-  if (failed_a_unit) ++worker.failures;
+  const bool is_news = worker.at_hand && worker.failures < kFailuresInARow;
+  if (is_news || worker.problem != problem) {
+    note("worker " + worker.url + " is lost: " + problem);
+    worker.lost = true;
+  }
+  if (worker.at_hand) ++worker.failures;
   worker.at_hand = false;
   worker.prepared = false;
   worker.problem = problem;
@@ -445,12 +450,18 @@ bool RemoteEngine::Call::refuse(Worker& worker, const std::string& problem) {
   return worker.refused;
 }
 
-void RemoteEngine::Call::found(Worker& worker) {
+// The worker answers; weights may take long to come to it.
+void RemoteEngine::Call::reached(Worker& worker) {
   const std::lock_guard lock(mutex_);
-  if (!worker.at_hand && worker.refusals == 0 && worker.failures < kFailuresInARow)
-    note("worker " + worker.url + " is back");
   worker.at_hand = true;
+  changed_.notify_all();
+}
+
+void RemoteEngine::Call::prepared(Worker& worker) {
+  const std::lock_guard lock(mutex_);
   worker.prepared = true;
+  if (worker.failures >= kFailuresInARow) return;  // it has to answer something first
+  if (std::exchange(worker.lost, false)) note("worker " + worker.url + " is back");
   changed_.notify_all();
 }
 
@@ -504,6 +515,7 @@ void RemoteEngine::Call::prepare(Worker& worker) {
     throw Refused("a learner that started later (run " + health.weights->learner.substr(0, 16) +
                   "…) has taken it");
   }
+  reached(worker);
   const bool is_there = health.weights && health.weights->sha256 == label_.sha256 &&
                         health.weights->epoch == label_.epoch;
   if (!is_there) {
@@ -521,7 +533,7 @@ void RemoteEngine::Call::prepare(Worker& worker) {
     expect_ok(taken, "PUT " + target);
     expect_header(taken, kAnswersHeader, label_sha256(label_), worker.url + target);
   }
-  found(worker);
+  prepared(worker);
 }
 
 void RemoteEngine::Call::check_numerics(Worker& worker, const WorkerHealth& health) {
@@ -620,6 +632,7 @@ void RemoteEngine::Call::deliver(Worker& worker, Unit& unit, std::vector<Group> 
   num_answered_ += unit.indices.size();
   worker.failures = 0;
   worker.refusals = 0;
+  if (std::exchange(worker.lost, false)) note("worker " + worker.url + " is back");
   worker.problem.clear();
   for (std::size_t k = 0; k < unit.indices.size(); ++k) {
     const std::size_t index = unit.indices[k];
