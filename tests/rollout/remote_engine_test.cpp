@@ -408,10 +408,10 @@ TEST_CASE("remote engine: a long answer is waited for while the worker's health 
           "[rollout]") {
   Learner learner;
   HookedBackend backend(
-      [](const auto&) { std::this_thread::sleep_for(std::chrono::milliseconds(1500)); });
+      [](const auto&) { std::this_thread::sleep_for(std::chrono::milliseconds(2200)); });
   const ServedWorker worker(backend, SamplingWorker::worker_config());
   RemoteEngineConfig config = learner.config({worker.url()});
-  config.lost_seconds = 0.5;
+  config.lost_seconds = 1.0;
   RemoteEngine engine(learner.tiny.policy, config);
   CHECK(gives_expected(engine, learner));
   CHECK(learner.notes.empty());
@@ -610,6 +610,16 @@ TEST_CASE("remote engine: without a worker the call ends after no_worker_seconds
                       Catch::Contains(worker.url()) && Catch::Contains("500 out of order"));
     CHECK(learner.notes.size() < 12);  // it is not reported lost and found forever
   }
+  SECTION("when the one that listens never has room for the weights") {
+    WorkerConfig small = SamplingWorker::worker_config();
+    small.max_queue = 0;
+    const SamplingWorker worker(small);
+    config.workers = {worker.served.url()};
+    RemoteEngine engine(learner.tiny.policy, config);
+    CHECK_THROWS_WITH(engine.generate(learner.requests, kSampling),
+                      Catch::Contains(worker.served.url()) && Catch::Contains("PUT"));
+    CHECK(learner.notes.size() < 12);
+  }
 }
 
 TEST_CASE("remote engine: what a caller's functions throw ends the call and no more", "[rollout]") {
@@ -636,23 +646,27 @@ TEST_CASE("remote engine: what a caller's functions throw ends the call and no m
 
 TEST_CASE("remote engine: two workers with two answers to one request end the call", "[rollout]") {
   Learner learner;
+  std::atomic<bool> was_asked = false;
   std::atomic<bool> may_speak = false;
   std::atomic<bool> has_spoken = false;
-  const SamplingWorker behind, honest;
+  const SamplingWorker behind;
+  HookedBackend backend([&](const auto&) { eventually([&] { return was_asked.load(); }); });
+  const ServedWorker honest(backend, SamplingWorker::worker_config());
   // Says something else, and says it late: by then another has been asked as well.
   const Relay liar(behind, [&](const HttpHead& request, HttpResponse& response) {
     if (request.path != kRolloutsPath) return;
+    was_asked = true;
     eventually([&] { return may_speak.load(); });
     change_groups(response, [](std::vector<Group>& groups) {
       for (Group& group : groups) group.completions[0].logprobs[0] += 0.25F;
     });
     has_spoken = true;
   });
-  RemoteEngine engine(learner.tiny.policy, learner.config({liar.url(), honest.served.url()}));
+  RemoteEngine engine(learner.tiny.policy, learner.config({liar.url(), honest.url()}));
   std::string error;
   const auto call = [&] {
     std::size_t handed_out = 0;
-    may_speak = has_spoken = false;
+    was_asked = may_speak = has_spoken = false;
     try {
       engine.generate(learner.requests, kSampling, [&](std::size_t, const Group&) {
         // The last groups are the liar's, sampled again. While the caller is at one of them the
@@ -670,7 +684,7 @@ TEST_CASE("remote engine: two workers with two answers to one request end the ca
   CHECK(eventually(call));
   CHECK(error.find("gave two answers to one request") != std::string::npos);
   CHECK(error.find(liar.url()) != std::string::npos);
-  CHECK(error.find(honest.served.url()) != std::string::npos);
+  CHECK(error.find(honest.url()) != std::string::npos);
 }
 
 TEST_CASE("remote engine: a worker that takes fewer groups at a time gets fewer", "[rollout]") {
@@ -715,7 +729,9 @@ TEST_CASE("remote engine: connections are kept between calls", "[rollout]") {
   const FaultProxy proxy(worker.served.port(), {}, 1);
   RemoteEngine engine(learner.tiny.policy, learner.config({proxy.url()}));
   for (int i = 0; i < 20; ++i) REQUIRE(gives_expected(engine, learner));
-  CHECK(proxy.num_connections() <= 2);  // one for the requests, one for the heartbeat
+  // One for the requests and, where a call takes a second, one for the heartbeat, which may be
+  // under way when the call ends.
+  CHECK(proxy.num_connections() < 6);
 }
 
 TEST_CASE("remote engine: many calls leave no thread and no descriptor behind", "[rollout]") {
