@@ -1,8 +1,7 @@
 // libFuzzer: any bytes are requests or an HttpProtocolError, and how they are cut makes no
 // difference. The first byte of an input is the size of the pieces.
 //
-//   cmake -G Ninja -B build/fuzz -D CMAKE_CXX_COMPILER=clang++ -D ZEROTH_FUZZ=ON
-//   cmake --build build/fuzz --target http_request_fuzz
+//   tools/setup fuzz
 //   build/fuzz/tests/fuzz/http_request_fuzz -dict=tests/fuzz/http_request.dict -max_len=4096
 
 #include <algorithm>

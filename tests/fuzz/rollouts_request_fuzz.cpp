@@ -2,8 +2,7 @@
 // are refused (a journal: cut); what was read reads the same when it is written again. The first
 // byte of an input says what the others are.
 //
-//   cmake -G Ninja -B build/fuzz -D CMAKE_CXX_COMPILER=clang++ -D ZEROTH_FUZZ=ON
-//   cmake --build build/fuzz --target rollouts_request_fuzz
+//   tools/setup fuzz
 //   TMPDIR=/dev/shm build/fuzz/tests/fuzz/rollouts_request_fuzz -max_len=4096
 //   (with -dict=tests/fuzz/rollouts_request.dict)
 
