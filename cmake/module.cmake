@@ -29,6 +29,10 @@ function(zeroth_test folder)
   target_include_directories(${folder}_test PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${folder}_test PRIVATE ZEROTH_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   zeroth_warnings(${folder}_test)
+  # What a test program does itself is seldom slow: kernels_test alone computes its references.
+  if(NOT folder STREQUAL "kernels")
+    target_compile_options(${folder}_test PRIVATE $<IF:$<BOOL:${ZEROTH_SANITIZE}>,-O0,-O1>)
+  endif()
   # One label that holds them all: a list does not survive the way to CTest, and -L takes a regular expression.
   list(JOIN arg_LABELS "+" labels)
   catch_discover_tests(${folder}_test TEST_PREFIX "${folder}/" PROPERTIES LABELS "${folder}+${labels}" TIMEOUT 600)
