@@ -17,13 +17,13 @@ TEST_CASE("line process: cat answers every line with itself", "[system]") {
 TEST_CASE("line process: a child that ends early is an error, not a hang or a signal", "[system]") {
   LineProcess child({"sh", "-c", "echo first; exit 3"});
   CHECK(child.read_line() == "first");
-  CHECK_THROWS_AS(child.read_line(), std::runtime_error);
+  CHECK_THROWS_AS(child.read_line(), ChildError);
   // Writing to a pipe nobody reads must not end this process.
   CHECK_THROWS_AS(
       [&] {
         for (int i = 0; i < 1000; ++i) child.write_line(std::string(1000, 'x'));
       }(),
-      std::system_error);
+      ChildError);
 }
 
 TEST_CASE("line process: a program that is not there is an error", "[system]") {

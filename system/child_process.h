@@ -1,0 +1,96 @@
+// A child process and the one channel to it, with a deadline for every word and an end that is
+// decoded.
+//
+// The child leads a process group of its own, has no descriptor of this process's but those named
+// here and no more of its environment than it is given. Started by posix_spawn, which copies no
+// memory and runs no code of ours between fork and exec: safe beside threads, cheap beside a model.
+// What the child may use is system/sandbox.h's matter.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "system/file.h"
+
+namespace zeroth {
+
+/// How a process ended.
+struct ExitStatus {
+  int code = 0;    // where signal is 0
+  int signal = 0;  // that ended it
+  /// "killed by SIGSEGV (segmentation fault)" or "exit code 3".
+  std::string text() const;
+};
+
+/// Why a child could not be spoken to.
+class ChildError : public std::runtime_error {
+ public:
+  enum class Kind { ended, deadline };
+  ChildError(Kind kind, const std::string& what) : std::runtime_error(what), kind_(kind) {}
+  Kind kind() const noexcept { return kind_; }
+
+ private:
+  Kind kind_;
+};
+
+class ChildProcess {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  enum class Channel {
+    standard_io,  // the child's standard input and output
+    apart,        // the child's descriptor 3; its standard input is empty, its standard output is
+                  // this process's standard error, so that what it prints breaks nothing
+  };
+  static constexpr int kChannel = 3;
+
+  struct Options {
+    Channel channel = Channel::standard_io;
+    /// Of the child, NAME=value each; unset: this process's.
+    std::optional<std::vector<std::string>> environment = {};
+  };
+
+  /// Starts arguments[0] (found in PATH). Throws std::system_error when it cannot be started.
+  ChildProcess(const std::vector<std::string>& arguments, Options options);
+  /// Kills the child's whole process group, and waits for the child.
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  /// Sends all of `bytes`. ChildError when the child has ended or takes them too slowly.
+  void send(std::string_view bytes, Deadline deadline);
+  /// Receives exactly `size` bytes. ChildError as above; a child that ends while another process
+  /// keeps its end of the channel open has ended.
+  std::string receive(std::size_t size, Deadline deadline);
+  /// At least one byte and at most `most`.
+  std::string receive_some(std::size_t most, Deadline deadline);
+
+  /// Lets the child use so much more time of processors, all its threads together, before SIGXCPU
+  /// ends it. Processes that it has started count on their own, from the limit at their start.
+  void limit_cpu(std::chrono::seconds more);
+
+  /// Kills the process group, and waits for the child. The status is that of a child that had ended
+  /// by itself, if it had.
+  ExitStatus kill();
+
+  /// The status of a child that ends by itself before the deadline; nullopt when it does not.
+  std::optional<ExitStatus> wait(Deadline deadline);
+
+  pid_t pid() const { return pid_; }
+
+ private:
+  bool has_ended();
+
+  std::string name_;
+  pid_t pid_ = -1;
+  std::optional<ExitStatus> status_;  // once it has been waited for
+  FileDescriptor channel_;
+};
+
+}  // namespace zeroth
