@@ -6,6 +6,8 @@
 
 #include "rewards/format_reward.h"
 #include "rewards/math_reward.h"
+#include "rewards/plugin_host.h"
+#include "rewards/script_host.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
 
@@ -35,6 +37,8 @@ std::span<const RewardEntry> reward_entries() {
 }
 
 std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options) {
+  if (names_plugin(name)) return make_plugin_reward(std::string(name), options.host);
+  if (names_script(name)) return make_script_reward(std::string(name), options.host);
   std::vector<std::string> names;
   std::string list;
   for (const RewardEntry& entry : kEntries) {
@@ -44,7 +48,9 @@ std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& 
   }
   throw InputError({.source = "reward_funcs",
                     .field = "",
-                    .expected = "one of " + list + "; nearest is " + nearest_name(name, names),
+                    .expected = "one of " + list +
+                                ", FILE.so or python:FILE:FUNCTION; nearest is " +
+                                nearest_name(name, names),
                     .actual = std::string(name)});
 }
 

@@ -6,13 +6,15 @@
 #include <string_view>
 
 #include "rewards/answer_extraction.h"
+#include "rewards/hosted_reward.h"
 #include "rewards/reward.h"
 
 namespace zeroth {
 
 /// What the rewards of one run share.
 struct RewardOptions {
-  ExtractionConfig extraction;  // of the rewards that look at the answer
+  ExtractionConfig extraction = {};  // of the rewards that look at the answer
+  RewardHost host = {};              // of the user's own
 };
 
 struct RewardEntry {
@@ -24,7 +26,9 @@ struct RewardEntry {
 /// Every reward, by name in alphabetical order.
 std::span<const RewardEntry> reward_entries();
 
-/// Throws InputError with the nearest name and the list for an unknown name.
+/// By a name of the registry, or a reward of the user's own: a file that ends in .so, or
+/// python:FILE:FUNCTION. Throws InputError with the nearest name and the list for an unknown name,
+/// and what make_plugin_reward and make_script_reward throw.
 std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options = {});
 
 }  // namespace zeroth

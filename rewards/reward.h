@@ -1,9 +1,12 @@
 // A reward looks at one finished completion and gives a score. Extension point: one class, one
-// factory, one row in registry.cpp.
+// factory, one row in registry.cpp; or a file of the user's own (plugin_host.h, script_host.h).
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +22,64 @@ struct RewardItem {
   std::int64_t num_tokens = 0;  // tokens of the completion, the end-of-sequence token included
   std::int64_t max_tokens = 0;  // max_completion_length of the run
   FinishReason finish_reason = FinishReason::stop;
+  // the tokens themselves; empty where only the text is known
+  std::span<const std::int32_t> completion_ids = {};
+};
+
+/// What became of an item in the hands of a reward. Only the first two are no failure.
+enum class RewardResult {
+  scored,
+  not_applicable,  // the reward has nothing to say about this item
+  raised,          // an exception, or an error that the reward reported
+  not_finite,      // the score is NaN or infinite
+  wrong_count,     // another number of scores than items
+  crash,           // a signal ended the reward's process
+  exit,            // the reward ended its process
+  hang,            // no answer within the time
+  memory,          // the reward needed more memory than it may have
+  garbled,         // the reward's process answered with what is no answer
+};
+
+inline constexpr RewardResult kRewardFailures[] = {
+    RewardResult::raised, RewardResult::not_finite, RewardResult::wrong_count,
+    RewardResult::crash,  RewardResult::exit,       RewardResult::hang,
+    RewardResult::memory, RewardResult::garbled};
+
+std::string_view result_name(RewardResult result);
+bool is_failure(RewardResult result);
+
+struct RewardOutcome {
+  RewardResult result = RewardResult::scored;
+  double score = std::numeric_limits<double>::quiet_NaN();  // finite where scored, else NaN
+  std::string message = {};                                 // of a failure
+};
+
+/// What is done about an item that a reward failed on.
+enum class OnRewardError {
+  stop,     // nothing is scored: RewardError
+  exclude,  // the item has no score
+  zero,     // this reward's score of it is 0
+};
+
+/// `text` must be one of the words above; std::invalid_argument otherwise.
+OnRewardError parse_on_reward_error(std::string_view text);
+
+/// A reward failed.
+class RewardError : public std::runtime_error {
+ public:
+  /// `where` names the item to the reader ("item 3").
+  RewardError(std::string reward, std::size_t item, RewardOutcome outcome,
+              const std::string& where);
+  RewardError(std::string reward, std::size_t item, RewardOutcome outcome)
+      : RewardError(std::move(reward), item, std::move(outcome), "item " + std::to_string(item)) {}
+  const std::string& reward() const noexcept { return reward_; }  // its name
+  std::size_t item() const noexcept { return item_; }             // index of the item
+  const RewardOutcome& outcome() const noexcept { return outcome_; }
+
+ private:
+  std::string reward_;
+  std::size_t item_;
+  RewardOutcome outcome_;
 };
 
 /// Scores completions. Pure: same items, same scores; safe to call from several threads.
@@ -28,6 +89,21 @@ class Reward {
   virtual std::string_view name() const = 0;
   /// scores[i] belongs to items[i]; every score is finite.
   virtual std::vector<double> score(std::span<const RewardItem> items) const = 0;
+
+  /// The same for rewards that may fail or have nothing to say: outcomes[i] belongs to items[i].
+  /// Under `stop` the first failure is thrown as a RewardError; the other two are alike here. As it
+  /// stands here, every item gets what score() gives it.
+  virtual std::vector<RewardOutcome> judge(std::span<const RewardItem> items,
+                                           OnRewardError on_error) const;
+
+  /// Tries the reward before a run. InputError for what cannot be right on any item.
+  virtual void try_on(std::span<const RewardItem> /*items*/) const {}
 };
+
+/// The outcome of a number that a reward gave.
+RewardOutcome outcome_of_score(double score);
+
+/// The first bytes of `text` in quotes, escaped as in JSON, for messages.
+std::string quoted_start(std::string_view text);
 
 }  // namespace zeroth

@@ -42,32 +42,11 @@ void check_weights(const std::vector<double>& weights, const std::vector<std::st
   }
 }
 
-std::vector<double> checked_scores(const Reward& reward, std::span<const RewardItem> items) {
-  std::vector<double> scores = reward.score(items);
-  const std::string name(reward.name());
-  if (scores.size() != items.size()) {
-    throw RewardError(name, 0,
-                      "gave " + std::to_string(scores.size()) + " scores for " +
-                          std::to_string(items.size()) + " items");
-  }
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (std::isfinite(scores[i])) continue;
-    throw RewardError(name, i,
-                      "gave item " + std::to_string(i) + " the score " + std::to_string(scores[i]));
-  }
-  return scores;
-}
-
 }  // namespace
 
-RewardError::RewardError(std::string reward, std::size_t item, const std::string& what)
-    : std::runtime_error("reward " + reward + " " + what),
-      reward_(std::move(reward)),
-      item_(item) {}
-
 WeightedRewards::WeightedRewards(std::vector<std::unique_ptr<Reward>> rewards,
-                                 std::vector<double> weights)
-    : rewards_(std::move(rewards)), weights_(std::move(weights)) {
+                                 std::vector<double> weights, OnRewardError on_error)
+    : rewards_(std::move(rewards)), weights_(std::move(weights)), on_error_(on_error) {
   if (rewards_.empty()) throw std::invalid_argument("WeightedRewards: there are no rewards");
   for (const auto& reward : rewards_) {
     if (reward == nullptr) throw std::invalid_argument("WeightedRewards: a reward is null");
@@ -78,14 +57,37 @@ WeightedRewards::WeightedRewards(std::vector<std::unique_ptr<Reward>> rewards,
 }
 
 ScoredItems WeightedRewards::score(std::span<const RewardItem> items) const {
-  ScoredItems scored{.total = std::vector<double>(items.size(), 0.0), .by_reward = {}};
+  ScoredItems scored{
+      .total = std::vector<double>(items.size(), 0.0), .by_reward = {}, .failures = {}};
+  std::vector<bool> applies(items.size(), false);
+  std::vector<bool> excluded(items.size(), false);
   for (std::size_t r = 0; r < rewards_.size(); ++r) {
-    scored.by_reward.push_back(checked_scores(*rewards_[r], items));
+    std::vector<RewardOutcome> outcomes = rewards_[r]->judge(items, on_error_);
+    std::vector<double>& scores = scored.by_reward.emplace_back();
     for (std::size_t i = 0; i < items.size(); ++i) {
-      scored.total[i] += weights_[r] * scored.by_reward[r][i];
+      RewardOutcome& outcome = outcomes.at(i);
+      if (is_failure(outcome.result)) {
+        scored.failures.push_back({r, i, outcome.result, std::move(outcome.message)});
+        if (on_error_ == OnRewardError::zero) {
+          outcome.score = 0.0;
+        } else {
+          excluded[i] = true;
+        }
+      }
+      scores.push_back(outcome.score);
+      if (std::isnan(outcome.score)) continue;
+      applies[i] = true;
+      scored.total[i] += weights_[r] * outcome.score;
     }
   }
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (excluded[i] || !applies[i]) scored.total[i] = std::numeric_limits<double>::quiet_NaN();
+  }
   return scored;
+}
+
+void WeightedRewards::try_on(std::span<const RewardItem> items) const {
+  for (const auto& reward : rewards_) reward->try_on(items);
 }
 
 std::vector<std::string_view> WeightedRewards::names() const {

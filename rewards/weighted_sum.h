@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,21 +13,20 @@
 
 namespace zeroth {
 
-/// A reward broke its contract: a score that is not finite, or another number of scores than items.
-class RewardError : public std::runtime_error {
- public:
-  RewardError(std::string reward, std::size_t item, const std::string& what);
-  const std::string& reward() const noexcept { return reward_; }  // name of the reward
-  std::size_t item() const noexcept { return item_; }  // index of the item, 0 for a wrong count
-
- private:
-  std::string reward_;
-  std::size_t item_;
+/// A reward failed on an item.
+struct RewardFailure {
+  std::size_t reward = 0;  // index of the reward
+  std::size_t item = 0;    // index of the item
+  RewardResult result = RewardResult::raised;
+  std::string message;
 };
 
 struct ScoredItems {
-  std::vector<double> total;  // [item], sum over rewards of weight * score, in order
-  std::vector<std::vector<double>> by_reward;  // [reward][item], without weights
+  /// [item], sum over rewards of weight * score, in order, of those that apply to the item; NaN
+  /// when none does, or one failed and the item is excluded.
+  std::vector<double> total;
+  std::vector<std::vector<double>> by_reward;  // [reward][item], without weights; NaN for no score
+  std::vector<RewardFailure> failures;         // by reward, then item
 };
 
 class WeightedRewards {
@@ -36,10 +34,17 @@ class WeightedRewards {
   /// No weights at all means 1 for each. Throws InputError for another number of weights than
   /// rewards, a weight that is not finite and two rewards of one name; std::invalid_argument for no
   /// rewards or a null one.
-  WeightedRewards(std::vector<std::unique_ptr<Reward>> rewards, std::vector<double> weights);
+  WeightedRewards(std::vector<std::unique_ptr<Reward>> rewards, std::vector<double> weights,
+                  OnRewardError on_error = OnRewardError::stop);
 
-  /// Throws RewardError.
+  /// Throws RewardError under `stop`, and whatever the policy where a reward cannot go on.
   ScoredItems score(std::span<const RewardItem> items) const;
+
+  /// Tries every reward before a run. InputError for what cannot be right on any item.
+  void try_on(std::span<const RewardItem> items) const;
+
+  const Reward& reward(std::size_t index) const { return *rewards_.at(index); }
+  OnRewardError on_error() const { return on_error_; }
 
   std::vector<std::string_view> names() const;  // [reward]
   const std::vector<double>& weights() const { return weights_; }
@@ -47,6 +52,7 @@ class WeightedRewards {
  private:
   std::vector<std::unique_ptr<Reward>> rewards_;
   std::vector<double> weights_;
+  OnRewardError on_error_;
 };
 
 }  // namespace zeroth

@@ -202,6 +202,8 @@ std::string ChildProcess::receive(std::size_t size, Deadline deadline) {
 void ChildProcess::limit_cpu(std::chrono::seconds more) {
   clockid_t clock;
   timespec used{};
+  // One that has ended needs no limit; the next word to it says that it has.
+  if (has_ended()) return;
   if (const int error = clock_getcpuclockid(pid_, &clock); error != 0)
     fail(error, "the processor time of " + name_);
   if (clock_gettime(clock, &used) != 0) fail(errno, "the processor time of " + name_);

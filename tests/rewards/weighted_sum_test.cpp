@@ -103,10 +103,67 @@ TEST_CASE("weighted_sum: scores that break the contract name the reward and the 
   } catch (const RewardError& error) {
     CHECK(error.reward() == "y");
     CHECK(error.item() == 1);
-    CHECK(std::string(error.what()) == "reward y gave item 1 the score nan");
+    CHECK(error.outcome().result == RewardResult::not_finite);
+    CHECK(std::string(error.what()) == "reward y: not_finite on item 1: the score nan");
   }
   const WeightedRewards too_few(two_rewards({1}, {1, 1}), {});
-  CHECK_THROWS_WITH(too_few.score(kTwoItems), Contains("reward x gave 1 scores for 2 items"));
+  CHECK_THROWS_WITH(too_few.score(kTwoItems),
+                    Contains("reward x: wrong_count on item 0: 1 scores for 2 items"));
+}
+
+TEST_CASE("weighted_sum: what failed is left out or nothing, as it was asked for, and counted",
+          "[rewards]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const ScoredItems excluded =
+      WeightedRewards(two_rewards({1, 1}, {1, nan}), {}, OnRewardError::exclude).score(kTwoItems);
+  CHECK(excluded.total[0] == 2.0);
+  CHECK(std::isnan(excluded.total[1]));
+  CHECK(excluded.by_reward[0] == std::vector{1.0, 1.0});
+  const ScoredItems zero =
+      WeightedRewards(two_rewards({1, 1}, {1, nan}), {}, OnRewardError::zero).score(kTwoItems);
+  CHECK(zero.total == std::vector{2.0, 1.0});
+  for (const ScoredItems& scored : {excluded, zero}) {
+    REQUIRE(scored.failures.size() == 1);
+    CHECK(scored.failures[0].reward == 1);
+    CHECK(scored.failures[0].item == 1);
+    CHECK(scored.failures[0].result == RewardResult::not_finite);
+  }
+}
+
+// Has nothing to say about the items of which `applies` is false, and gives the others 1.
+class PartialReward final : public Reward {
+ public:
+  explicit PartialReward(std::vector<bool> applies) : applies_(std::move(applies)) {}
+  std::string_view name() const override { return "partial"; }
+  std::vector<double> score(std::span<const RewardItem>) const override {
+    throw std::logic_error("");
+  }
+  std::vector<RewardOutcome> judge(std::span<const RewardItem>, OnRewardError) const override {
+    std::vector<RewardOutcome> outcomes;
+    for (const bool applies : applies_)
+      outcomes.push_back(applies ? outcome_of_score(1.0)
+                                 : RewardOutcome{.result = RewardResult::not_applicable});
+    return outcomes;
+  }
+
+ private:
+  std::vector<bool> applies_;
+};
+
+TEST_CASE("weighted_sum: a reward that does not apply is left out of the sum, as in TRL",
+          "[rewards]") {
+  std::vector<std::unique_ptr<Reward>> rewards;
+  rewards.push_back(std::make_unique<FixedReward>("x", std::vector{0.5, 0.25}));
+  rewards.push_back(std::make_unique<PartialReward>(std::vector{true, false}));
+  const ScoredItems scored = WeightedRewards(std::move(rewards), {1.0, 2.0}).score(kTwoItems);
+  CHECK(scored.total == std::vector{2.5, 0.25});
+  CHECK(std::isnan(scored.by_reward[1][1]));
+  CHECK(scored.failures.empty());
+  std::vector<std::unique_ptr<Reward>> alone;
+  alone.push_back(std::make_unique<PartialReward>(std::vector{true, false}));
+  const ScoredItems without = WeightedRewards(std::move(alone), {}).score(kTwoItems);
+  CHECK(without.total[0] == 1.0);
+  CHECK(std::isnan(without.total[1]));
 }
 
 }  // namespace

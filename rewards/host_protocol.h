@@ -1,0 +1,61 @@
+// What zeroth and the process of a reward say to each other: a greeting from the child, then
+// requests with items and replies with scores, in frames.
+//
+// A frame is the payload's size (8 bytes), then the payload. Integers and doubles are
+// little-endian, a text is its size (8 bytes) and its bytes. script_host.py speaks the same.
+// Reading is strict: what is too short, too long or not one of the values named is a ProtocolError.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rewards/reward.h"
+
+namespace zeroth {
+
+class ProtocolError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+inline constexpr std::size_t kFrameHeader = 8;
+inline constexpr std::uint64_t kMaxReply = std::uint64_t{1} << 20;  // bytes of a child's payload
+
+std::string frame(std::string_view payload);
+/// The payload's size. ProtocolError when it is above `most`.
+std::size_t read_frame_header(std::string_view header, std::uint64_t most);
+
+/// The child's first word: what it is, or why it is refused (the parts of an InputError).
+struct HostGreeting {
+  bool accepted = false;
+  std::string name = {}, description = {}, isolation = {};
+  std::string field = {}, expected = {}, actual = {};
+};
+std::string encode(const HostGreeting& greeting);
+HostGreeting decode_greeting(std::string_view payload);
+
+std::string encode_request(std::span<const RewardItem> items);
+/// Items that look into the request's bytes and tokens.
+struct HostRequest {
+  std::string bytes;
+  std::vector<std::vector<std::int32_t>> tokens;
+  std::vector<RewardItem> items;
+};
+HostRequest decode_request(std::string payload);
+
+/// Outcomes of every item, or one that is of the call.
+struct HostReply {
+  RewardResult result = RewardResult::scored;  // a failure: of the call
+  std::string message = {};                    // of a failure
+  std::vector<RewardOutcome> outcomes = {};    // scored and not_applicable
+};
+std::string encode(const HostReply& reply);
+/// Scores that are not finite become failures of their items. ProtocolError also for another number
+/// of outcomes than `num_items`.
+HostReply decode_reply(std::string_view payload, std::size_t num_items);
+
+}  // namespace zeroth

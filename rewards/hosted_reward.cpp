@@ -1,0 +1,259 @@
+#include "rewards/hosted_reward.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "rewards/host_protocol.h"
+#include "system/child_process.h"
+#include "system/error.h"
+#include "system/file.h"
+
+namespace zeroth {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::seconds;
+
+constexpr std::size_t kMostItems = 64;     // of one call: halving them takes six more
+constexpr int kMostHangs = 4;              // in a row; then it is not the completions
+constexpr auto kStartTime = seconds(120);  // a script may import a large library
+constexpr auto kEndTime = seconds(1);      // from the end of the channel to that of the process
+constexpr std::size_t kMostName = 64;
+
+// What a reward may need to find its libraries, and nothing that could be a secret.
+constexpr const char* kEnvironment[] = {"PATH",   "HOME",       "LANG",        "LC_ALL",
+                                        "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
+                                        "TZ"};
+
+std::vector<std::string> environment() {
+  // The order of Python's sets and of what is hashed is the same in every process.
+  std::vector<std::string> list = {"PYTHONHASHSEED=0", "PYTHONUNBUFFERED=1"};
+  for (const char* name : kEnvironment) {
+    if (const char* value = std::getenv(name); value != nullptr)
+      list.push_back(std::string(name) + "=" + value);
+  }
+  return list;
+}
+
+ChildProcess::Deadline in(double time) {
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                            std::chrono::duration<double>(std::min(time, 1e6)));
+}
+
+std::string text_of_seconds(double time) {
+  std::string text = std::to_string(time);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text + " s";
+}
+
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMostName &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.';
+         });
+}
+
+}  // namespace
+
+// The answer to one call.
+struct HostedReward::Answer {
+  HostReply reply;
+  bool ended = false;      // the process, by the call
+  bool was_fresh = false;  // it had done nothing before
+};
+
+// What judge() has found so far.
+struct HostedReward::Judgement {
+  std::span<const RewardItem> items;
+  std::vector<RewardOutcome> outcomes;
+  OnRewardError on_error;
+  int hangs = 0;  // in a row
+};
+
+class HostedReward::Child {
+ public:
+  Child(const std::vector<std::string>& arguments, double timeout)
+      : process_(arguments,
+                 {.channel = ChildProcess::Channel::apart, .environment = environment()}),
+        timeout_(timeout) {}
+
+  HostGreeting greeting() { return decode_greeting(receive(Clock::now() + kStartTime)); }
+
+  HostReply ask(std::span<const RewardItem> items) {
+    fresh_ = false;
+    // The deadline is what counts; this is for what the reward's process has started and left.
+    const auto cores = std::max(1U, std::thread::hardware_concurrency());
+    process_.limit_cpu(seconds(static_cast<std::int64_t>(std::min(timeout_, 1e6)) + 1) * cores);
+    const auto deadline = in(timeout_);
+    process_.send(frame(encode_request(items)), deadline);
+    return decode_reply(receive(deadline), items.size());
+  }
+
+  bool is_fresh() const { return fresh_; }
+
+  // How the process ended, as the outcome of what it was asked.
+  RewardOutcome end(const ChildError& error) {
+    if (error.kind() == ChildError::Kind::deadline)
+      return {.result = RewardResult::hang,
+              .message = "no answer within " + text_of_seconds(timeout_)};
+    const auto status = process_.wait(Clock::now() + kEndTime);
+    if (!status) return {.result = RewardResult::garbled, .message = "it closed its channel"};
+    if (status->signal == SIGXCPU) return {.result = RewardResult::hang, .message = status->text()};
+    return {.result = status->signal != 0 ? RewardResult::crash : RewardResult::exit,
+            .message = status->text()};
+  }
+
+ private:
+  std::string receive(ChildProcess::Deadline deadline) {
+    const std::string header = process_.receive(kFrameHeader, deadline);
+    return process_.receive(read_frame_header(header, kMaxReply), deadline);
+  }
+
+  ChildProcess process_;
+  double timeout_;
+  bool fresh_ = true;
+};
+
+HostedReward::HostedReward(const RewardHost& host, std::string file, std::vector<std::string> child)
+    : host_(host),
+      file_(std::move(file)),
+      file_sha256_(sha256_hex_of_file(file_)),
+      arguments_{host.program, "reward-host"} {
+  arguments_.insert(arguments_.end(), child.begin(), child.end());
+  auto started = std::make_unique<Child>(arguments_, host_.timeout);
+  ++num_starts_;
+  HostGreeting greeting;
+  const auto refuse = [&](std::string field, std::string expected, std::string actual) {
+    throw InputError({.source = file_,
+                      .field = std::move(field),
+                      .expected = std::move(expected),
+                      .actual = std::move(actual)});
+  };
+  try {
+    greeting = started->greeting();
+  } catch (const ChildError& error) {
+    refuse("", "a reward that can be loaded",
+           error.kind() == ChildError::Kind::deadline
+               ? "nothing within " + text_of_seconds(kStartTime.count())
+               : started->end(error).message);
+  } catch (const ProtocolError& error) {
+    refuse("", "a reward that can be loaded", error.what());
+  }
+  if (!greeting.accepted) refuse(greeting.field, greeting.expected, greeting.actual);
+  if (!is_name(greeting.name))
+    refuse("name", "1 to 64 letters, digits, _, - and .", quoted_start(greeting.name));
+  name_ = greeting.name;
+  description_ = greeting.description;
+  isolation_ = greeting.isolation;
+  child_ = std::move(started);
+}
+
+HostedReward::~HostedReward() = default;
+
+// Anew, the same as at first: anything else ends the run.
+std::unique_ptr<HostedReward::Child> HostedReward::start() const {
+  std::string reason;
+  try {
+    if (sha256_hex_of_file(file_) == file_sha256_) {
+      auto child = std::make_unique<Child>(arguments_, host_.timeout);
+      ++num_starts_;
+      const HostGreeting greeting = child->greeting();
+      if (greeting.accepted && greeting.name == name_) return child;
+      reason = "expected " + greeting.expected + ", got " + greeting.actual;
+    } else {
+      reason = file_ + " is not what it was when the run began";
+    }
+  } catch (const std::runtime_error& error) {
+    reason = error.what();
+  }
+  throw RewardError(
+      name_, 0, {.result = RewardResult::exit, .message = "it cannot be started again: " + reason});
+}
+
+HostedReward::Answer HostedReward::ask(std::span<const RewardItem> items) const {
+  if (child_ == nullptr) child_ = start();
+  Answer answer{.reply = {}, .ended = true, .was_fresh = child_->is_fresh()};
+  try {
+    answer.reply = child_->ask(items);
+    // What ran out of memory once may hold on to it.
+    answer.ended = answer.reply.result == RewardResult::memory;
+  } catch (const ChildError& error) {
+    const RewardOutcome outcome = child_->end(error);
+    answer.reply = {.result = outcome.result, .message = outcome.message};
+  } catch (const ProtocolError& error) {
+    answer.reply = {.result = RewardResult::garbled, .message = error.what()};
+  }
+  if (answer.ended) child_.reset();
+  return answer;
+}
+
+void HostedReward::judge_part(std::size_t first, std::size_t count, Judgement& judgement) const {
+  Answer answer = ask(judgement.items.subspan(first, count));
+  if (answer.reply.result == RewardResult::scored) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const RewardOutcome& outcome = judgement.outcomes[first + i] = answer.reply.outcomes[i];
+      if (judgement.on_error == OnRewardError::stop && is_failure(outcome.result))
+        throw RewardError(name_, first + i, outcome);
+    }
+    judgement.hangs = 0;
+  } else if (count == 1) {
+    judge_alone(first, std::move(answer), judgement);
+  } else {
+    judge_part(first, count / 2, judgement);
+    judge_part(first + count / 2, count - count / 2, judgement);
+  }
+}
+
+void HostedReward::judge_alone(std::size_t item, Answer answer, Judgement& judgement) const {
+  if (answer.ended && !answer.was_fresh) answer = ask(judgement.items.subspan(item, 1));
+  const HostReply& reply = answer.reply;
+  RewardOutcome outcome{.result = reply.result, .message = reply.message};
+  if (reply.result == RewardResult::scored) outcome = reply.outcomes[0];
+  judgement.hangs = outcome.result == RewardResult::hang ? judgement.hangs + 1 : 0;
+  if (judgement.hangs == kMostHangs)
+    outcome.message += ", as on the " + std::to_string(kMostHangs - 1) + " completions before";
+  judgement.outcomes[item] = outcome;
+  const bool stop = judgement.on_error == OnRewardError::stop && is_failure(outcome.result);
+  if (stop || judgement.hangs == kMostHangs) throw RewardError(name_, item, outcome);
+}
+
+std::vector<RewardOutcome> HostedReward::judge(std::span<const RewardItem> items,
+                                               OnRewardError on_error) const {
+  const std::lock_guard lock(mutex_);
+  Judgement judgement{
+      .items = items, .outcomes = std::vector<RewardOutcome>(items.size()), .on_error = on_error};
+  for (std::size_t first = 0; first < items.size(); first += kMostItems)
+    judge_part(first, std::min(kMostItems, items.size() - first), judgement);
+  return judgement.outcomes;
+}
+
+std::vector<double> HostedReward::score(std::span<const RewardItem> items) const {
+  std::vector<double> scores;
+  for (const RewardOutcome& outcome : judge(items, OnRewardError::stop)) {
+    if (outcome.result == RewardResult::not_applicable)
+      throw RewardError(name_, scores.size(),
+                        {.result = outcome.result, .message = "a score is needed here"});
+    scores.push_back(outcome.score);
+  }
+  return scores;
+}
+
+void HostedReward::try_on(std::span<const RewardItem> items) const {
+  const std::lock_guard lock(mutex_);
+  const Answer answer = ask(items);
+  if (answer.reply.result != RewardResult::wrong_count) return;
+  throw InputError({.source = file_,
+                    .field = name_,
+                    .expected = "a score for each item",
+                    .actual = answer.reply.message});
+}
+
+}  // namespace zeroth

@@ -1,0 +1,22 @@
+// Rewards in shared objects (plugin_abi.h), loaded by a child process.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "rewards/hosted_reward.h"
+#include "system/sandbox.h"
+
+namespace zeroth {
+
+/// Whether a word of reward_funcs names a shared object.
+bool names_plugin(std::string_view name);
+
+/// InputError when `file` is missing, does not load, exports no zeroth_reward() or has another ABI.
+std::unique_ptr<HostedReward> make_plugin_reward(const std::string& file, const RewardHost& host);
+
+/// The child's side: loads the plugin and answers on descriptor `channel` until it is closed. In
+/// the sandbox already; `isolation` is what to report.
+void serve_plugin(const std::string& file, Isolation isolation, int channel);
+
+}  // namespace zeroth

@@ -1,0 +1,32 @@
+// Rewards that are Python functions with TRL's signature, run by an interpreter in a child process.
+//
+//   def f(prompts, completions, completion_ids=None, **columns) -> list[float]
+//
+// Lists of one length, an entry an item: prompts and completions as texts, completion_ids as lists
+// of integers (None where only the text is known), and every column of the data set, where `answer`
+// and `reference` are the reference answer unless the data set has a column of that name; so are
+// num_tokens, max_tokens and finish_reason. A function is given what it names, all with **. None in
+// its result: the reward does not apply to that item.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "rewards/hosted_reward.h"
+#include "system/sandbox.h"
+
+namespace zeroth {
+
+/// Whether a word of reward_funcs begins as python:FILE:FUNCTION does.
+bool names_script(std::string_view name);
+
+/// InputError when `name` is not python:FILE:FUNCTION, the file is missing or is no Python, there
+/// is no such function in it, or no interpreter.
+std::unique_ptr<HostedReward> make_script_reward(const std::string& name, const RewardHost& host);
+
+/// The child's side, in the sandbox already: becomes the interpreter. When there is none, says so
+/// on descriptor `channel` and returns.
+void serve_script(const std::string& python, const std::string& file, const std::string& function,
+                  Isolation isolation, int channel);
+
+}  // namespace zeroth

@@ -1,0 +1,155 @@
+#include "rewards/hosted_reward.h"
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "rewards/plugin_host.h"
+#include "rewards/weighted_sum.h"
+#include "tests/rewards/hosted.h"
+#include "tests/support/temporary_directory.h"
+
+namespace zeroth {
+namespace {
+
+using Catch::Matchers::Contains;
+using testing::items_of;
+using testing::outcomes_of;
+using testing::reward_host;
+using testing::texts_of;
+
+TEST_CASE("hosted reward: one poisonous completion does not fail its mates", "[rewards]") {
+  for (const std::string poison : {"segfault", "throw", "exit", "count", "garble", "nan"}) {
+    const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+    const std::string alone = testing::outcome_of(*reward, poison);
+    for (const std::size_t at : {0, 9, 19}) {
+      std::vector<std::string> completions(20, "1234");
+      completions[at] = poison;
+      const std::vector<std::string> texts = texts_of(outcomes_of(*reward, completions));
+      for (std::size_t i = 0; i < texts.size(); ++i)
+        CHECK(texts[i] == (i == at ? alone : "4.000000"));
+    }
+  }
+}
+
+TEST_CASE("hosted reward: outcomes do not depend on how items come together", "[rewards]") {
+  std::mt19937 random(1);
+  const char* kinds[] = {"abort", "throw", "nan", "count"};
+  std::vector<std::string> completions;
+  for (int i = 0; i < 150; ++i)
+    completions.push_back(random() % 12 == 0 ? kinds[random() % 4]
+                                             : std::string(random() % 9, 'x'));
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  const std::vector<std::string> together = texts_of(outcomes_of(*reward, completions));
+  for (const std::size_t batch : {1, 7, 64}) {
+    const auto another = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+    std::vector<std::string> apart;
+    for (std::size_t first = 0; first < completions.size(); first += batch) {
+      const auto end = completions.begin() + std::min(first + batch, completions.size());
+      for (const std::string& text :
+           texts_of(outcomes_of(*another, {completions.begin() + first, end})))
+        apart.push_back(text);
+    }
+    CHECK(apart == together);
+  }
+  CHECK(reward->num_starts() > 1);
+}
+
+TEST_CASE("hosted reward: what a process suffers from its past is no item's fault", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  REQUIRE(reward->num_starts() == 1);
+  for (int i = 0; i < 3; ++i) CHECK(testing::outcome_of(*reward, "leak") == "4.000000");
+  CHECK(reward->num_starts() == 3);
+  const std::vector<std::string> texts = texts_of(outcomes_of(*reward, {"leak", "leak", "ok"}));
+  CHECK(texts == std::vector<std::string>{"4.000000", "4.000000", "2.000000"});
+}
+
+TEST_CASE("hosted reward: a child is kept while it does not fail", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  for (int i = 0; i < 20; ++i) outcomes_of(*reward, {"a", "throw", "nan", "count"});
+  CHECK(reward->num_starts() == 1);
+  outcomes_of(*reward, {"abort"});  // twice: the process was not fresh
+  outcomes_of(*reward, {"a"});
+  CHECK(reward->num_starts() == 3);
+}
+
+TEST_CASE("hosted reward: under stop the first failure is thrown, with its item", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  for (const bool strict : {true, false}) {
+    try {
+      const auto items = items_of({"a", "b", "throw", "abort", "nan"});
+      if (strict) reward->judge(items, OnRewardError::stop);
+      if (!strict) reward->score(items);
+      FAIL("no RewardError");
+    } catch (const RewardError& error) {
+      CHECK(error.reward() == "wayward");
+      CHECK(error.item() == 2);
+      CHECK(error.outcome().result == RewardResult::raised);
+      CHECK(std::string(error.what()) ==
+            "reward wayward: raised on item 2: exception: thrown by the plugin");
+    }
+  }
+}
+
+TEST_CASE("hosted reward: one that hangs whatever it is given ends the run", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host(0.25));
+  CHECK_THROWS_WITH(outcomes_of(*reward, std::vector<std::string>(6, "sleep")),
+                    Contains("hang on item 3") && Contains("as on the 3 completions before"));
+}
+
+TEST_CASE("hosted reward: a file that is another one by now is not started again", "[rewards]") {
+  const testing::TemporaryDirectory directory;
+  const std::filesystem::path file = directory / "plugin.so";
+  std::filesystem::copy_file(WAYWARD_PLUGIN, file);
+  const auto reward = make_plugin_reward(file.string(), reward_host());
+  std::filesystem::remove(file);
+  std::filesystem::copy_file(EXAMPLE_CPP_PLUGIN, file);
+  CHECK(testing::outcome_of(*reward, "abc") == "3.000000");  // the process is the old one
+  CHECK_THROWS_WITH(outcomes_of(*reward, {"abort"}),
+                    Contains("cannot be started again") &&
+                        Contains("plugin.so is not what it was when the run began"));
+}
+
+TEST_CASE("hosted reward: several threads may ask at once", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  std::vector<std::thread> threads;
+  std::vector<std::vector<std::string>> texts(4);
+  for (std::size_t t = 0; t < texts.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 10; ++i)
+        texts[t] = texts_of(outcomes_of(*reward, {std::string(t, 'x'), "throw"}));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t t = 0; t < texts.size(); ++t)
+    CHECK(texts[t].at(0) == std::to_string(static_cast<double>(t)));
+}
+
+TEST_CASE("hosted reward: in a weighted sum, each policy", "[rewards]") {
+  const auto scored = [](OnRewardError on_error) {
+    std::vector<std::unique_ptr<Reward>> rewards;
+    rewards.push_back(make_plugin_reward(WAYWARD_PLUGIN, reward_host()));
+    const WeightedRewards sum(std::move(rewards), {2.0}, on_error);
+    return sum.score(items_of({"abc", "abort", "nan"}));
+  };
+  CHECK_THROWS_AS(scored(OnRewardError::stop), RewardError);
+  const ScoredItems excluded = scored(OnRewardError::exclude);
+  CHECK(excluded.total[0] == 6.0);
+  CHECK(std::isnan(excluded.total[1]));
+  CHECK(std::isnan(excluded.total[2]));
+  CHECK(std::isnan(excluded.by_reward[0][1]));
+  const ScoredItems zero = scored(OnRewardError::zero);
+  CHECK(zero.total == std::vector{6.0, 0.0, 0.0});
+  for (const ScoredItems& items : {excluded, zero}) {
+    REQUIRE(items.failures.size() == 2);
+    CHECK(items.failures[0].item == 1);
+    CHECK(items.failures[0].result == RewardResult::crash);
+    CHECK(items.failures[1].item == 2);
+    CHECK(items.failures[1].result == RewardResult::not_finite);
+  }
+}
+
+}  // namespace
+}  // namespace zeroth

@@ -1,0 +1,101 @@
+// A plugin that does to each completion what the completion says, and gives any other its size.
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rewards/plugin_abi.h"
+
+namespace {
+
+std::vector<std::string>* kept = nullptr;
+
+void segfault() {
+  auto* page = static_cast<volatile char*>(
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  munmap(const_cast<char*>(page), 4096);
+  page[8] = 1;
+}
+
+void loop() {
+  for (;;) asm volatile("");
+}
+
+void allocate() {
+  if (kept == nullptr) kept = new std::vector<std::string>;
+  for (;;) kept->emplace_back(std::size_t{16} << 20, 'x');
+}
+
+// The process that scores hangs, and so does one that it has started.
+void fork_and_hang() {
+  fork();
+  for (;;) pause();
+}
+
+double score_of(std::string_view completion, std::string_view reference) {
+  if (completion == "segfault") segfault();
+  if (completion == "abort") abort();
+  if (completion == "exit") _exit(3);
+  if (completion == "loop") loop();
+  if (completion == "sleep") sleep(1000);
+  if (completion == "fork") fork_and_hang();
+  if (completion == "allocate") allocate();
+  if (completion == "throw") throw std::runtime_error("thrown by the plugin");
+  if (completion == "nan") return std::nan("");
+  if (completion == "infinity") return HUGE_VAL;
+  if (completion == "close" && close(3) == 0) pause();
+  if (completion == "garble" && write(3, "\1\0\0\0\0\0\0\0\77", 9) != 9) abort();
+  if (completion == "garble") pause();
+  if (completion == "print") {
+    std::printf("printed by the plugin\n");
+    std::fflush(stdout);
+  }
+  if (completion == "read") return static_cast<double>(std::getchar());
+  // Dies of the second such item that one process sees: a leak, in short.
+  static int leaks = 0;
+  if (completion == "leak" && ++leaks == 2) abort();
+  return static_cast<double>(completion.size() + reference.size());
+}
+
+std::int64_t score(const zeroth_reward_item* items, std::size_t num_items, double* scores,
+                   char* error, std::size_t error_size) {
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < num_items; ++i) {
+    const std::string_view completion(items[i].completion.data, items[i].completion.size);
+    if (completion == "error") {
+      std::snprintf(error, error_size, "item %zu of %zu is one", i, num_items);
+      return -1;
+    }
+    if (completion == "overrun") scores[num_items] = 0.0;
+    if (completion == "count") continue;
+    scores[i] = score_of(completion, {items[i].reference.data, items[i].reference.size});
+    if (completion == "unwritten") scores[i] = std::nan("");
+    ++count;
+  }
+  return count;
+}
+
+const zeroth_reward_plugin kPlugin = {WAYWARD_ABI_VERSION, WAYWARD_NAME, "what it is told", score};
+
+#ifdef WAYWARD_CRASHES_AT_LOAD
+[[maybe_unused]] const int kCrash = (abort(), 0);
+#endif
+
+}  // namespace
+
+#ifndef WAYWARD_WITHOUT_ENTRY
+extern "C" const zeroth_reward_plugin* zeroth_reward() {
+  return &kPlugin;
+}
+#endif
