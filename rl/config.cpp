@@ -59,6 +59,13 @@ void check_rewards(const std::vector<std::string>& rewards) {
           static_cast<std::int64_t>(rewards.size()));
 }
 
+void check_reward_host(const RewardHostOptions& c) {
+  require_positive("reward_timeout", c.reward_timeout);
+  // What an interpreter needs before it has done anything is a tenth of this.
+  require_at_least("reward_memory", std::int64_t{64} << 20, c.reward_memory);
+  require_text("reward_python", "a program", c.reward_python);
+}
+
 void check_policy(const PolicyOptions& c) {
   require_text("model_name_or_path", "a checkpoint directory", c.model_name_or_path);
   require_at_least("seed", 0, c.seed);
@@ -119,6 +126,7 @@ void check(const GrpoConfig& c) {
   require_at_least("num_iterations", 1, c.num_iterations);
   check_rewards(c.reward_funcs);
   check_weights(c.reward_funcs, c.reward_weights);
+  check_reward_host(c);
   require_not_negative("router_bias_update_speed", c.router_bias_update_speed);
   require_at_least("eval_steps", 0, c.eval_steps);
   require(c.eval_steps == 0 || !c.eval_dataset_name.empty(), "eval_steps",
@@ -153,6 +161,7 @@ void check(const EvalConfig& c) {
   check_policy(c);
   check_dataset(c);
   check_rewards(c.reward_funcs);
+  check_reward_host(c);
   require_at_least("num_problems", 0, c.num_problems);
   require_at_least("num_generations", 1, c.num_generations);
   require_at_least("max_completion_length", 1, c.max_completion_length);
@@ -172,6 +181,7 @@ void check(const ScoreConfig& c) {
   require_text("dataset_name", "a JSONL file", c.dataset_name);
   check_rewards(c.reward_funcs);
   check_weights(c.reward_funcs, c.reward_weights);
+  check_reward_host(c);
 }
 
 void check(const InitConfig& c) {

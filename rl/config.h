@@ -55,6 +55,28 @@ void visit_fields(Visitor& v, DatasetOptions& c) {
   v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
 }
 
+/// How rewards of the user's own, which live in child processes, are run, and what is done when a
+/// reward fails.
+struct RewardHostOptions {
+  std::string reward_on_error = "stop";
+  double reward_timeout = 10.0;
+  std::int64_t reward_memory = std::int64_t{4} << 30;
+  std::string reward_python = "python3";
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, RewardHostOptions& c) {
+  v("reward_on_error", c.reward_on_error,
+    "a completion that a reward fails on: stop = the command ends where it can be resumed, exclude "
+    "= "
+    "it is left out, zero = that reward gives it 0",
+    {"stop", "exclude", "zero"});
+  v("reward_timeout", c.reward_timeout,
+    "seconds that a .so or python: reward may take for up to 64 completions");
+  v("reward_memory", c.reward_memory, "bytes of memory of each process of a .so or python: reward");
+  v("reward_python", c.reward_python, "Python 3 interpreter that runs python: rewards");
+}
+
 /// The keys of everything that trains.
 struct TrainingOptions : PolicyOptions, DatasetOptions {
   std::string output_dir;
@@ -124,7 +146,7 @@ void visit_fields(Visitor& v, SftConfig& c) {
 }
 
 /// zeroth grpo: reinforcement learning with group-relative advantages.
-struct GrpoConfig : TrainingOptions {
+struct GrpoConfig : TrainingOptions, RewardHostOptions {
   GrpoConfig() {
     learning_rate = 3e-4;
     lr_scheduler_type = "constant";
@@ -190,8 +212,11 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
   v("mask_truncated_completions", c.mask_truncated_completions,
     "leave completions that reach max_completion_length out of the loss");
   v("reward_funcs", c.reward_funcs,
-    "rewards by name; an evaluation counts as right what the first gives more than 0.5");
+    "rewards by name, FILE.so or python:FILE:FUNCTION; an evaluation counts as right what the "
+    "first "
+    "gives more than 0.5");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
+  visit_fields(v, static_cast<RewardHostOptions&>(c));
   v("router_bias_update_speed", c.router_bias_update_speed,
     "step of the experts' selection bias towards equal load; 0 = frozen");
   v("eval_dataset_name", c.eval_dataset_name, "JSONL file or generator held out; empty = none");
@@ -258,7 +283,7 @@ void visit_fields(Visitor& v, WorkerOptions& c) {
 }
 
 /// zeroth eval: pass@k, greedy and majority accuracy of a checkpoint.
-struct EvalConfig : PolicyOptions, DatasetOptions {
+struct EvalConfig : PolicyOptions, DatasetOptions, RewardHostOptions {
   std::vector<std::string> reward_funcs;
   std::int64_t num_problems = 0;
   std::int64_t num_generations = 16;
@@ -273,7 +298,9 @@ template <class Visitor>
 void visit_fields(Visitor& v, EvalConfig& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
   visit_fields(v, static_cast<DatasetOptions&>(c));
-  v("reward_funcs", c.reward_funcs, "rewards by name; the first says what is right");
+  v("reward_funcs", c.reward_funcs,
+    "rewards by name, FILE.so or python:FILE:FUNCTION; the first says what is right");
+  visit_fields(v, static_cast<RewardHostOptions&>(c));
   v("num_problems", c.num_problems, "problems, the first of the data set; 0 = all");
   v("num_generations", c.num_generations, "completions sampled of one problem");
   v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
@@ -305,7 +332,9 @@ void visit_fields(Visitor& v, SampleConfig& c) {
 }
 
 /// zeroth score: rewards of completions that stand in a file.
-struct ScoreConfig {
+struct ScoreConfig : RewardHostOptions {
+  ScoreConfig() { reward_on_error = "exclude"; }
+
   std::string dataset_name;
   std::vector<std::string> reward_funcs;
   std::vector<double> reward_weights;
@@ -315,8 +344,9 @@ struct ScoreConfig {
 template <class Visitor>
 void visit_fields(Visitor& v, ScoreConfig& c) {
   v("dataset_name", c.dataset_name, "JSONL file of {prompt, completion, reference or answer}");
-  v("reward_funcs", c.reward_funcs, "rewards by name");
+  v("reward_funcs", c.reward_funcs, "rewards by name, FILE.so or python:FILE:FUNCTION");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
+  visit_fields(v, static_cast<RewardHostOptions&>(c));
   v("json", c.json, "print one JSON object");
 }
 

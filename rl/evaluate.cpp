@@ -20,12 +20,13 @@ struct Scored {
   std::vector<std::string> texts;
   std::vector<double> right;  // 1 or 0
   std::int64_t tokens = 0;
+  std::int64_t failures = 0;  // of the reward
 };
 
 Scored generate(Engine& engine, const Tokenizer& tokenizer,
                 std::span<const GenerateRequest> requests, std::span<const std::string> prompts,
                 std::span<const Problem> problems, const Reward& right,
-                const SamplingParams& sampling) {
+                const SamplingParams& sampling, OnRewardError on_error) {
   const std::vector<Group> groups = engine.generate(requests, sampling);
   Scored out;
   std::vector<std::int64_t> lengths;
@@ -48,11 +49,15 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer,
                        .max_tokens = sampling.max_new_tokens,
                        .finish_reason = completion.stop_reason == StopReason::length
                                             ? FinishReason::length
-                                            : FinishReason::stop});
+                                            : FinishReason::stop,
+                       .completion_ids = completion.tokens});
       ++i;
     }
   }
-  for (const double score : right.score(items)) out.right.push_back(score > 0.5 ? 1.0 : 0.0);
+  for (const RewardOutcome& outcome : right.judge(items, on_error)) {
+    out.right.push_back(outcome.score > 0.5 ? 1.0 : 0.0);
+    out.failures += is_failure(outcome.result) ? 1 : 0;
+  }
   return out;
 }
 
@@ -91,7 +96,8 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
                           .max_new_tokens = options.max_completion_length,
                           .seed = options.seed,
                           .stream = kEvaluationStream};
-  const Scored samples = generate(engine, tokenizer, requests, prompts, problems, right, sampling);
+  const Scored samples = generate(engine, tokenizer, requests, prompts, problems, right, sampling,
+                                  options.on_reward_error);
 
   Evaluation result;
   result.num_problems = static_cast<std::int64_t>(problems.size());
@@ -113,6 +119,7 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   }
   result.pass_at_1 = bootstrap_mean(shares, options.seed);
   result.sampled_tokens = samples.tokens;
+  result.reward_failures = samples.failures;
   const auto count = static_cast<double>(problems.size());
   result.pass_at_n /= count;
   result.majority /= count;
@@ -122,9 +129,11 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   if (options.greedy) {
     for (GenerateRequest& request : requests) request.num_generations = 1;
     sampling.temperature = 0.0;
-    const Scored greedy = generate(engine, tokenizer, requests, prompts, problems, right, sampling);
+    const Scored greedy = generate(engine, tokenizer, requests, prompts, problems, right, sampling,
+                                   options.on_reward_error);
     for (const double score : greedy.right) result.greedy += score / count;
     result.sampled_tokens += greedy.tokens;
+    result.reward_failures += greedy.failures;
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;

@@ -21,6 +21,7 @@ struct EvaluationOptions {
   double temperature = 1.0;
   std::uint64_t seed = 0;
   bool greedy = true;  // also decode every problem once at temperature 0
+  OnRewardError on_reward_error = OnRewardError::stop;
 };
 
 struct Evaluation {
@@ -34,11 +35,13 @@ struct Evaluation {
   double pass_at_n = 0.0;    // share of problems right at least once in num_generations
   double format_rate = 0.0;  // share of samples that follow <think>…</think><answer>…</answer>
   double mean_length = 0.0;  // tokens a sample
-  std::int64_t sampled_tokens = 0;  // greedy included
+  std::int64_t sampled_tokens = 0;   // greedy included
+  std::int64_t reward_failures = 0;  // completions that `right` failed on, counted as not right
   double seconds = 0.0;
 };
 
-/// Right is a completion to which `right` gives more than 0.5. Random numbers belong to a stream of
+/// Right is a completion to which `right` gives more than 0.5; one that it fails on or does not
+/// apply to is not. RewardError for a failure under `stop`. Random numbers belong to a stream of
 /// their own, so that an evaluation during training changes nothing in it.
 Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
                     const PromptTemplate& prompt_template, std::span<const Problem> problems,

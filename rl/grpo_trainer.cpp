@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <istream>
+#include <ostream>
+#include <sstream>
 #include <stdexcept>
 #include <type_traits>
 
@@ -19,6 +22,66 @@ double seconds_since(Clock::time_point start) {
 }
 
 constexpr std::uint32_t kRolloutStream = 1;
+
+// Texts and numbers on their way to other ranks.
+void put_text(std::ostream& out, const std::string& text) {
+  out << text.size() << ' ' << text << ' ';
+}
+std::string take_text(std::istream& in) {
+  std::size_t size = 0;
+  in >> size;
+  in.get();
+  std::string text(size, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(size));
+  return text;
+}
+
+std::string write_error(const RewardError& error, std::size_t completion,
+                        const std::string& place) {
+  std::ostringstream out;
+  out << completion << ' ' << static_cast<int>(error.outcome().result) << ' ';
+  for (const std::string& text : {error.reward(), error.outcome().message, place})
+    put_text(out, text);
+  return out.str();
+}
+RewardError read_error(const std::string& bytes) {
+  std::istringstream in(bytes);
+  std::size_t completion = 0;
+  int result = 0;
+  in >> completion >> result;
+  const std::string reward = take_text(in);
+  const std::string message = take_text(in);
+  return {reward, completion,
+          RewardOutcome{.result = static_cast<RewardResult>(result), .message = message},
+          take_text(in)};
+}
+
+std::string write_failures(const std::vector<RewardFailure>& failures, std::size_t first_item) {
+  std::ostringstream out;
+  for (const RewardFailure& failure : failures) {
+    out << failure.reward << ' ' << failure.item + first_item << ' '
+        << static_cast<int>(failure.result) << ' ';
+    put_text(out, failure.message);
+  }
+  return out.str();
+}
+void read_failures(const std::string& bytes, std::vector<RewardFailure>& failures) {
+  std::istringstream in(bytes);
+  RewardFailure failure;
+  for (int result = 0; in >> failure.reward >> failure.item >> result;) {
+    failure.result = static_cast<RewardResult>(result);
+    failure.message = take_text(in);
+    failures.push_back(failure);
+  }
+}
+
+std::vector<double> without_nan(const std::vector<double>& values) {
+  std::vector<double> numbers;
+  for (const double value : values) {
+    if (!std::isnan(value)) numbers.push_back(value);
+  }
+  return numbers;
+}
 
 struct Spread {
   double mean = 0.0, minimum = 0.0, maximum = 0.0, deviation = 0.0;
@@ -128,6 +191,7 @@ GrpoStep GrpoTrainer::step(std::int64_t step, double learning_rate, bool keep_co
   score(rollout);
   learn(rollout, learning_rate);
   GrpoStep result;
+  result.notes = notes_of(rollout, step);
   result.metrics = metrics_of(rollout);
   result.metrics.push_back({"learning_rate", learning_rate});
   result.metrics.push_back({"num_tokens", static_cast<double>(num_tokens_)});
@@ -180,11 +244,28 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
 // Every rank scores the completions of its share of the groups.
 void GrpoTrainer::score(Rollout& rollout) const {
   const auto start = Clock::now();
-  const auto G = static_cast<std::size_t>(config_.num_generations);
   Collectives& ranks = parallel_.ranks();
   const Share own = ranks.share(rollout.groups.size(), ranks.rank());
+  const std::size_t first = own.begin * static_cast<std::size_t>(config_.num_generations);
+  std::string error;
+  try {
+    rollout.scores = rewards_.score(items_of(rollout, own));
+  } catch (const RewardError& caught) {
+    const std::size_t completion = first + caught.item();
+    error = write_error(caught, completion, place_of(rollout, completion));
+  }
+  share_error(error);
+  share_scores(rollout.scores, first);
+  check_some_scored(rollout);
+  rollout.advantages = group_advantages(rollout.scores.total, config_.num_generations,
+                                        parse_scale_rewards(config_.scale_rewards));
+  rollout.reward_seconds = seconds_since(start);
+}
+
+std::vector<RewardItem> GrpoTrainer::items_of(const Rollout& rollout, const Share& groups) const {
+  const auto G = static_cast<std::size_t>(config_.num_generations);
   std::vector<RewardItem> items;
-  for (std::size_t i = own.begin * G; i < own.end * G; ++i) {
+  for (std::size_t i = groups.begin * G; i < groups.end * G; ++i) {
     items.push_back({.prompt = rollout.prompts[i / G],
                      .completion = rollout.texts[i],
                      .reference = rollout.problems[i / G]->answer,
@@ -193,17 +274,28 @@ void GrpoTrainer::score(Rollout& rollout) const {
                      .max_tokens = config_.max_completion_length,
                      .finish_reason = rollout.stop_reasons[i] == StopReason::length
                                           ? FinishReason::length
-                                          : FinishReason::stop});
+                                          : FinishReason::stop,
+                     .completion_ids = rollout.groups[i / G].completions[i % G]});
   }
-  rollout.scores = rewards_.score(items);
-  share_scores(rollout.scores);
-  rollout.advantages = group_advantages(rollout.scores.total, config_.num_generations,
-                                        parse_scale_rewards(config_.scale_rewards));
-  rollout.reward_seconds = seconds_since(start);
+  return items;
+}
+
+// Which completion that is, for a reader.
+std::string GrpoTrainer::place_of(const Rollout& rollout, std::size_t completion) const {
+  const auto G = static_cast<std::size_t>(config_.num_generations);
+  return "problem " + rollout.problems[completion / G]->id + ", sample " +
+         std::to_string(completion % G) + ", completion " + quoted_start(rollout.texts[completion]);
+}
+
+// What failed on one rank ends the step on all of them.
+void GrpoTrainer::share_error(const std::string& own) const {
+  for (const std::string& error : parallel_.ranks().gather(own)) {
+    if (!error.empty()) throw read_error(error);
+  }
 }
 
 // From the scores of this rank's items to those of all.
-void GrpoTrainer::share_scores(ScoredItems& scores) const {
+void GrpoTrainer::share_scores(ScoredItems& scores, std::size_t first_own) const {
   const auto gather = [&](std::vector<double>& values) {
     std::string all;
     for (const std::string& part : parallel_.ranks().gather(
@@ -215,13 +307,52 @@ void GrpoTrainer::share_scores(ScoredItems& scores) const {
   if (parallel_.ranks().size() == 1) return;
   gather(scores.total);
   for (std::vector<double>& values : scores.by_reward) gather(values);
+  const std::string own = write_failures(scores.failures, first_own);
+  scores.failures.clear();
+  for (const std::string& part : parallel_.ranks().gather(own))
+    read_failures(part, scores.failures);
+}
+
+// A reward that fails on all that it is given is broken: nothing would be learned.
+void GrpoTrainer::check_some_scored(const Rollout& rollout) const {
+  const ScoredItems& scores = rollout.scores;
+  if (scores.failures.empty() || !without_nan(scores.total).empty()) return;
+  const RewardFailure& first = scores.failures.front();
+  throw RewardError(std::string(rewards_.names()[first.reward]), first.item,
+                    {.result = first.result,
+                     .message = first.message + "; no completion of the step has a reward"},
+                    place_of(rollout, first.item));
+}
+
+// A line for every way in which a reward failed for the first time.
+std::vector<std::string> GrpoTrainer::notes_of(const Rollout& rollout, std::int64_t step) {
+  const std::vector<RewardFailure>& failures = rollout.scores.failures;
+  std::vector<std::string> notes;
+  for (const RewardFailure& failure : failures) {
+    if (!noted_.insert({failure.reward, failure.result}).second) continue;
+    const auto count = std::count_if(failures.begin(), failures.end(), [&](const auto& other) {
+      return other.reward == failure.reward && other.result == failure.result;
+    });
+    notes.push_back("reward " + std::string(rewards_.names()[failure.reward]) + ": " +
+                    std::string(result_name(failure.result)) + " on " + std::to_string(count) +
+                    " of " + std::to_string(rollout.texts.size()) + " completions of step " +
+                    std::to_string(step) +
+                    (rewards_.on_error() == OnRewardError::zero ? ", which get 0 from it"
+                                                                : ", which are left out") +
+                    "; the first: " + place_of(rollout, failure.item) + ": " + failure.message);
+  }
+  return notes;
 }
 
 // 0 for completions that the loss leaves out; empty when it takes all.
 std::vector<unsigned char> GrpoTrainer::kept_completions(const Rollout& rollout) const {
   std::vector<unsigned char> kept;
-  if (!config_.mask_truncated_completions) return kept;
-  for (const StopReason reason : rollout.stop_reasons) kept.push_back(reason != StopReason::length);
+  for (std::size_t i = 0; i < rollout.texts.size(); ++i) {
+    const bool masked =
+        config_.mask_truncated_completions && rollout.stop_reasons[i] == StopReason::length;
+    kept.push_back(!masked && !std::isnan(rollout.scores.total[i]));
+  }
+  if (std::count(kept.begin(), kept.end(), 0) == 0) kept.clear();
   return kept;
 }
 
@@ -377,9 +508,19 @@ std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {
                               {"frac_reward_zero_std", rollout.advantages.frac_reward_zero_std}};
   const auto names = rewards_.names();
   for (std::size_t r = 0; r < names.size(); ++r) {
-    const Spread spread = spread_of(rollout.scores.by_reward[r]);
-    metrics.push_back({"rewards/" + std::string(names[r]) + "/mean", spread.mean});
-    metrics.push_back({"rewards/" + std::string(names[r]) + "/std", spread.deviation});
+    const Spread spread = spread_of(without_nan(rollout.scores.by_reward[r]));
+    const std::string prefix = "rewards/" + std::string(names[r]);
+    metrics.push_back({prefix + "/mean", spread.mean});
+    metrics.push_back({prefix + "/std", spread.deviation});
+    for (const RewardResult result : kRewardFailures) {
+      const auto& failures = rollout.scores.failures;
+      const auto count = std::count_if(failures.begin(), failures.end(), [&](const auto& failure) {
+        return failure.reward == r && failure.result == result;
+      });
+      if (count == 0) continue;
+      metrics.push_back(
+          {prefix + "/failures/" + std::string(result_name(result)), static_cast<double>(count)});
+    }
   }
   std::vector<double> lengths;
   std::vector<double> terminated;

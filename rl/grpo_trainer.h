@@ -8,7 +8,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datasets/order.h"
@@ -30,6 +32,7 @@ namespace zeroth {
 struct GrpoStep {
   std::vector<Metric> metrics;                // TRL's names
   std::vector<CompletionRecord> completions;  // when asked for
+  std::vector<std::string> notes;             // failures of rewards of a kind not seen before
 };
 
 class GrpoTrainer {
@@ -42,7 +45,8 @@ class GrpoTrainer {
               const GrpoConfig& config);
 
   /// Executes step `step` (1, 2, …). Throws std::runtime_error when an on-policy log-prob of the
-  /// learner differs from the rollout's in any bit, or a router chose other experts.
+  /// learner differs from the rollout's in any bit, or a router chose other experts; RewardError,
+  /// on every rank, when a reward failed and nothing was learned.
   GrpoStep step(std::int64_t step, double learning_rate, bool keep_completions);
 
   /// Tokens sampled and prompts read so far, as num_tokens counts them.
@@ -56,7 +60,12 @@ class GrpoTrainer {
 
   Rollout roll_out(std::int64_t step);
   void score(Rollout& rollout) const;
-  void share_scores(ScoredItems& scores) const;
+  std::vector<RewardItem> items_of(const Rollout& rollout, const Share& groups) const;
+  std::string place_of(const Rollout& rollout, std::size_t completion) const;
+  void share_error(const std::string& own) const;
+  void share_scores(ScoredItems& scores, std::size_t first_own) const;
+  void check_some_scored(const Rollout& rollout) const;
+  std::vector<std::string> notes_of(const Rollout& rollout, std::int64_t step);
   std::vector<unsigned char> kept_completions(const Rollout& rollout) const;
   std::vector<std::int64_t> tokens_of_groups(const Rollout& rollout) const;
   Batch batch_of(const Rollout& rollout, const TrainingUnit& unit) const;
@@ -81,6 +90,7 @@ class GrpoTrainer {
   std::unique_ptr<Learner> reference_learner_;
   PolicyLossConfig loss_config_;
   std::int64_t num_tokens_ = 0;
+  std::set<std::pair<std::size_t, RewardResult>> noted_;  // rewards and how they failed
 };
 
 /// The configured words as the enums they name.

@@ -39,7 +39,8 @@ class SettingsCollector {
   RunSettings take() { return std::move(settings_); }
 
  private:
-  // Names of files are free: model_sha256 and data_sha256 say what was in them.
+  // Names of files are free: model_sha256 and data_sha256 say what was in them. What is done about
+  // a reward that fails is free, so that a run it stopped can go on.
   static constexpr std::string_view kFree[] = {"output_dir",
                                                "model_name_or_path",
                                                "dataset_name",
@@ -64,6 +65,10 @@ class SettingsCollector {
                                                "worker_ca_file",
                                                "worker_lost_seconds",
                                                "no_worker_seconds",
+                                               "reward_on_error",
+                                               "reward_timeout",
+                                               "reward_memory",
+                                               "reward_python",
                                                "eval_steps",
                                                "eval_dataset_name",
                                                "num_eval_problems",

@@ -1,5 +1,7 @@
 #include "rl/train_grpo.h"
 
+#include <optional>
+
 #include "rl/grpo_trainer.h"
 #include "rl/run_settings.h"
 #include "rl/training_numerics.h"
@@ -45,13 +47,16 @@ struct Reference {
 };
 
 std::vector<Metric> metrics_of(const Evaluation& evaluation) {
-  return {{"eval/pass_at_1", evaluation.pass_at_1.mean},
-          {"eval/pass_at_1_low", evaluation.pass_at_1.low},
-          {"eval/pass_at_1_high", evaluation.pass_at_1.high},
-          {"eval/greedy", evaluation.greedy},
-          {"eval/majority", evaluation.majority},
-          {"eval/format_rate", evaluation.format_rate},
-          {"eval/mean_length", evaluation.mean_length}};
+  std::vector<Metric> metrics{{"eval/pass_at_1", evaluation.pass_at_1.mean},
+                              {"eval/pass_at_1_low", evaluation.pass_at_1.low},
+                              {"eval/pass_at_1_high", evaluation.pass_at_1.high},
+                              {"eval/greedy", evaluation.greedy},
+                              {"eval/majority", evaluation.majority},
+                              {"eval/format_rate", evaluation.format_rate},
+                              {"eval/mean_length", evaluation.mean_length}};
+  if (evaluation.reward_failures > 0)
+    metrics.push_back({"eval/reward_failures", static_cast<double>(evaluation.reward_failures)});
+  return metrics;
 }
 
 std::unique_ptr<Engine> make_engine(const Context& context, const GrpoConfig& config,
@@ -73,14 +78,21 @@ std::unique_ptr<Engine> make_engine(const Context& context, const GrpoConfig& co
                                                     .record_experts = true});
 }
 
-// What every rank has to know the same of for its evaluations to meet the others'.
+// What every rank has to know the same of, and a resumed run may have otherwise.
 RunSettings evaluation_settings(const GrpoConfig& config, const GrpoInputs& inputs) {
   return {{"eval_steps", std::to_string(config.eval_steps)},
           {"eval_data_sha256", data_sha256(inputs.eval_problems, inputs.prompt_template)},
-          {"num_eval_generations", std::to_string(config.num_eval_generations)}};
+          {"num_eval_generations", std::to_string(config.num_eval_generations)},
+          {"reward_on_error", config.reward_on_error}};
 }
 
 }  // namespace
+
+StoppedByReward::StoppedByReward(const RewardError& error, const RunResult& result)
+    : std::runtime_error(std::string(error.what()) + "\nstopped after step " +
+                         std::to_string(result.step) + ", saved in " + result.checkpoint.string() +
+                         "; with the reward mended, or another reward_on_error, it goes on with "
+                         "--resume_from_checkpoint latest") {}
 
 RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfig& config,
                      const GrpoInputs& inputs, TrainingHooks hooks) {
@@ -108,14 +120,28 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
                       inputs.problems, inputs.prompt_template, inputs.rewards, config);
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
+  // Every rank scores all of it, and none goes on alone when the reward fails on another.
   const auto evaluate_now = [&] {
-    return evaluate(evaluator, policy.tokenizer(), inputs.prompt_template, inputs.eval_problems,
-                    inputs.right,
-                    {.num_generations = config.num_eval_generations,
-                     .max_completion_length = config.max_completion_length,
-                     .temperature = config.temperature,
-                     .seed = static_cast<std::uint64_t>(config.seed)});
+    std::optional<RewardError> failure;
+    Evaluation evaluation;
+    try {
+      evaluation = evaluate(evaluator, policy.tokenizer(), inputs.prompt_template,
+                            inputs.eval_problems, inputs.right,
+                            {.num_generations = config.num_eval_generations,
+                             .max_completion_length = config.max_completion_length,
+                             .temperature = config.temperature,
+                             .seed = static_cast<std::uint64_t>(config.seed),
+                             .on_reward_error = inputs.rewards.on_error()});
+    } catch (const RewardError& error) {
+      failure = error;
+    }
+    if (!ranks.any(failure.has_value())) return evaluation;
+    if (failure) throw *failure;
+    throw RewardError(std::string(inputs.right.name()), 0,
+                      {.result = RewardResult::raised, .message = "on another rank"},
+                      "an evaluation");
   };
+  std::optional<RewardError> failure;  // what stopped the run
   const bool evaluates = !inputs.eval_problems.empty();
   const bool logs_completions = config.log_completions && ranks.is_first();
   // Whether to go on.
@@ -131,6 +157,7 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
     GrpoStep result = trainer.step(step, learning_rate_at(step - 1, schedule), logs_completions);
     result.metrics.push_back({"time/journal", journal.seconds() - journal_before});
     if (logs_completions) write_completions(config.output_dir, step, result.completions);
+    for (const std::string& note : result.notes) run.note(note);
     bool go_on = true;
     std::vector<Metric> eval_metrics;
     const bool due =
@@ -143,6 +170,9 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
       } catch (const StoppedWaiting&) {  // the weights have moved already: the step is done
         if (ranks.size() > 1) throw;
         run.note("step " + std::to_string(step) + ": its evaluation was given up");
+        go_on = false;
+      } catch (const RewardError& error) {
+        failure = error;
         go_on = false;
       }
     }
@@ -160,12 +190,15 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
     if (ranks.size() > 1)
       throw std::runtime_error("stopped while waiting for workers, after step " +
                                std::to_string(run.first_step() - 1));
+  } catch (const RewardError& error) {
+    failure = error;
   }
   const RunResult result = run.finish();
   if (result.end == RunEnd::finished) {
     journal.remove_all();
     if (ranks.is_first()) remove_journals_from(config.output_dir, ranks.size());
   }
+  if (failure) throw StoppedByReward(*failure, result);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,12 @@ struct StoppedWaiting : std::exception {
   const char* what() const noexcept override { return "asked to stop while waiting"; }
 };
 
+/// A reward failed where that stops a run. The last finished step is saved.
+class StoppedByReward : public std::runtime_error {
+ public:
+  StoppedByReward(const RewardError& error, const RunResult& result);
+};
+
 struct GrpoInputs {
   const std::vector<Problem>& problems;
   const std::vector<Problem>& eval_problems;  // may be empty
@@ -47,7 +54,8 @@ struct GrpoInputs {
 };
 
 /// Trains from `config.model_name_or_path`, or resumes, together with the other ranks. InputError
-/// when a prompt and max_completion_length do not fit into the model's positions.
+/// when a prompt and max_completion_length do not fit into the model's positions, StoppedByReward
+/// on every rank when a reward failed on any.
 RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfig& config,
                      const GrpoInputs& inputs, TrainingHooks hooks);
 

@@ -5,7 +5,6 @@
 #include <iostream>
 
 #include "datasets/problem_source.h"
-#include "rewards/registry.h"
 #include "rl/evaluate.h"
 #include "rollout/local_engine.h"
 #include "system/json.h"
@@ -14,6 +13,7 @@
 #include "tools/evaluation_report.h"
 #include "tools/loaded_policy.h"
 #include "tools/named_prompt.h"
+#include "tools/named_rewards.h"
 #include "tools/options.h"
 
 namespace zeroth {
@@ -35,7 +35,8 @@ int run_eval(int argc, char** argv) {
                     static_cast<std::uint64_t>(config.seed));
   const auto limit = static_cast<std::size_t>(config.num_problems);
   if (limit > 0 && problems.size() > limit) problems.resize(limit);
-  const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0]);
+  const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0], reward_options(config));
+  try_on(*right, problems);
   if (options.dry_run) {
     std::cout << "would evaluate " << problems.size() << " problems, " << config.num_generations
               << " samples of each\n";
@@ -45,11 +46,16 @@ int run_eval(int argc, char** argv) {
   LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
   LocalEngine engine(compute.context(), policy.packed,
                      {.max_num_seqs = config.max_num_seqs, .page_size = config.page_size});
-  const Evaluation result = evaluate(engine, policy.tokenizer, prompt_template, problems, *right,
-                                     {.num_generations = config.num_generations,
-                                      .max_completion_length = config.max_completion_length,
-                                      .temperature = config.temperature,
-                                      .seed = static_cast<std::uint64_t>(config.seed)});
+  const Evaluation result =
+      evaluate(engine, policy.tokenizer, prompt_template, problems, *right,
+               {.num_generations = config.num_generations,
+                .max_completion_length = config.max_completion_length,
+                .temperature = config.temperature,
+                .seed = static_cast<std::uint64_t>(config.seed),
+                .on_reward_error = parse_on_reward_error(config.reward_on_error)});
+  if (result.reward_failures > 0)
+    std::cerr << "eval: " << right->name() << " failed on " << result.reward_failures
+              << " completions, which count as not right\n";
   if (config.json) {
     boost::json::object json = evaluation_json(result);
     json["parameters"] = policy.weights.num_parameters();

@@ -33,6 +33,7 @@ boost::json::object evaluation_json(const Evaluation& e) {
           {"format_rate", e.format_rate},
           {"mean_length", e.mean_length},
           {"problems", e.num_problems},
+          {"reward_failures", e.reward_failures},
           {"seconds", e.seconds}};
 }
 

@@ -7,7 +7,6 @@
 #include "datasets/problem_source.h"
 #include "policy/model_config.h"
 #include "policy/tokenizer.h"
-#include "rewards/registry.h"
 #include "rl/train_grpo.h"
 #include "rl/training_numerics.h"
 #include "rl/training_options.h"
@@ -54,9 +53,10 @@ int run_grpo(int argc, char** argv) {
   }
   const auto seed = static_cast<std::uint64_t>(config.seed);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
-  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights);
+  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);
   const std::vector<Problem> problems =
       load_problems(config.dataset_name, config.dataset_split, "train", config.columns, seed);
+  try_on(rewards, problems);
   std::vector<Problem> eval_problems;
   if (!config.eval_dataset_name.empty()) {
     eval_problems = load_problems(config.eval_dataset_name, "", "validation", config.columns, seed);
@@ -74,7 +74,8 @@ int run_grpo(int argc, char** argv) {
               << ranks.description() << ", numerics "
               << training_numerics(compute.context(), parse_dtype(config.dtype)) << "; "
               << problems.size() << " problems\n";
-  const std::unique_ptr<Reward> right = make_reward(config.reward_funcs[0]);
+  const std::string isolation = isolation_of(rewards, config.reward_funcs);
+  if (first && !isolation.empty()) std::cerr << "rewards in processes: " << isolation << "\n";
   std::function<std::unique_ptr<Engine>(SamplingRun)> make_engine;
   if (!config.workers.empty())
     make_engine = [&](SamplingRun run) {
@@ -86,7 +87,7 @@ int run_grpo(int argc, char** argv) {
        .eval_problems = eval_problems,
        .prompt_template = prompt_template,
        .rewards = rewards,
-       .right = *right,
+       .right = rewards.reward(0),
        .on_evaluation =
            [=](std::int64_t step, const Evaluation& evaluation) {
              if (!first) return true;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rewards/reward_child.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
 #include "tools/commands.h"
@@ -28,6 +29,7 @@ constexpr Command kCommands[] = {
     {"sample", "completions of one prompt", zeroth::run_sample},
     {"eval", "pass@1, greedy, maj@n and pass@n of a checkpoint", zeroth::run_eval},
     {"score", "reward the completions of a JSONL file", zeroth::run_score},
+    {"reward", "begin a reward of your own, or list the rewards there are", zeroth::run_reward},
     {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
     {"worker", "sample for learners (zeroth grpo --workers …) over HTTP", zeroth::run_worker},
     {"logits", "logits of every position of a text, as JSON", zeroth::run_logits},
@@ -56,6 +58,8 @@ int run(int argc, char** argv) {
     std::cout << "zeroth " ZEROTH_VERSION "\n";
     return zeroth::kExitDone;
   }
+  // Started by rewards that live in processes of their own, and by nobody else: not in the list.
+  if (name == "reward-host") return zeroth::run_reward_child(argc - 1, argv + 1);
   std::vector<std::string> names;
   for (const Command& command : kCommands) {
     if (command.name == name) return command.run(argc - 1, argv + 1);

@@ -1,14 +1,61 @@
 #include "tools/named_rewards.h"
 
-#include "rewards/registry.h"
+#include <algorithm>
+
+#include "rewards/hosted_reward.h"
 
 namespace zeroth {
+namespace {
+
+// Three, as a function that gives one number for all, or two, is found by them.
+constexpr std::size_t kTried = 3;
+
+std::vector<RewardItem> first_items(std::span<const Problem> problems) {
+  std::vector<RewardItem> items;
+  for (std::size_t i = 0; i < kTried && !problems.empty(); ++i) {
+    const Problem& problem = problems[i % problems.size()];
+    items.push_back({.prompt = problem.question,
+                     .completion = problem.answer,
+                     .reference = problem.answer,
+                     .columns_json = problem.columns_json,
+                     .num_tokens = 1,
+                     .max_tokens = 1});
+  }
+  return items;
+}
+
+}  // namespace
+
+RewardOptions reward_options(const RewardHostOptions& host) {
+  return {.host = {.python = host.reward_python,
+                   .timeout = host.reward_timeout,
+                   .memory = host.reward_memory}};
+}
 
 WeightedRewards named_rewards(const std::vector<std::string>& names,
-                              const std::vector<double>& weights) {
+                              const std::vector<double>& weights, const RewardHostOptions& host) {
   std::vector<std::unique_ptr<Reward>> rewards;
-  for (const std::string& name : names) rewards.push_back(make_reward(name));
-  return WeightedRewards(std::move(rewards), weights);
+  for (const std::string& name : names) rewards.push_back(make_reward(name, reward_options(host)));
+  return WeightedRewards(std::move(rewards), weights, parse_on_reward_error(host.reward_on_error));
+}
+
+void try_on(const WeightedRewards& rewards, std::span<const Problem> problems) {
+  rewards.try_on(first_items(problems));
+}
+
+void try_on(const Reward& reward, std::span<const Problem> problems) {
+  reward.try_on(first_items(problems));
+}
+
+std::string isolation_of(const WeightedRewards& rewards, const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto* hosted = dynamic_cast<const HostedReward*>(&rewards.reward(i));
+    if (hosted == nullptr) continue;
+    text += (text.empty() ? "" : ", ") + std::string(hosted->name()) + " (" + names[i] + ", " +
+            std::string(hosted->isolation()) + ")";
+  }
+  return text;
 }
 
 }  // namespace zeroth

@@ -1,15 +1,33 @@
 // The rewards of a run by the names a recipe gives them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
+#include "datasets/problem.h"
+#include "rewards/registry.h"
 #include "rewards/weighted_sum.h"
+#include "rl/config.h"
 
 namespace zeroth {
 
-/// Throws InputError for an unknown name or a wrong number of weights.
+/// How the rewards of a command are made.
+RewardOptions reward_options(const RewardHostOptions& host);
+
+/// Throws InputError for an unknown name, a reward of the user's own that cannot be loaded, or a
+/// wrong number of weights.
 WeightedRewards named_rewards(const std::vector<std::string>& names,
-                              const std::vector<double>& weights);
+                              const std::vector<double>& weights,
+                              const RewardHostOptions& host = {});
+
+/// Tries rewards on the first problems with their own answers as completions. InputError for what
+/// cannot be right on any completion.
+void try_on(const WeightedRewards& rewards, std::span<const Problem> problems);
+void try_on(const Reward& reward, std::span<const Problem> problems);
+
+/// "brevity (brevity.so, seccomp), …": the rewards among them that live in processes, and how far
+/// these are held; empty for none.
+std::string isolation_of(const WeightedRewards& rewards, const std::vector<std::string>& names);
 
 }  // namespace zeroth

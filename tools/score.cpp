@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,7 @@ struct ScoreRow {
   std::int64_t num_tokens = 0;
   std::int64_t max_tokens = 0;
   FinishReason finish_reason = FinishReason::stop;
+  std::size_t line = 0;  // of the file
 
   RewardItem item() const {
     return {.prompt = prompt,
@@ -71,6 +74,7 @@ std::vector<ScoreRow> read_rows(const std::string& file) {
     ++number;
     if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
       rows.push_back(read_row(line, file + ":" + std::to_string(number)));
+      rows.back().line = number;
     }
     begin = end + 1;
   }
@@ -83,25 +87,68 @@ std::vector<ScoreRow> read_rows(const std::string& file) {
   return rows;
 }
 
-boost::json::object to_json(const Summary& summary) {
-  return {{"mean", summary.mean}, {"std", summary.std}, {"min", summary.min}, {"max", summary.max}};
+// The scores among values, some of which may be none.
+std::vector<double> given(const std::vector<double>& values) {
+  std::vector<double> scores;
+  for (const double value : values) {
+    if (!std::isnan(value)) scores.push_back(value);
+  }
+  return scores;
+}
+
+// Null where nothing was scored.
+boost::json::value to_json(const std::vector<double>& values) {
+  const std::vector<double> scores = given(values);
+  if (scores.empty()) return nullptr;
+  const Summary summary = summarize(scores);
+  return boost::json::object{{"mean", summary.mean},
+                             {"std", summary.std},
+                             {"min", summary.min},
+                             {"max", summary.max},
+                             {"scored", scores.size()}};
+}
+
+// How often a reward failed in one way, and on which item first.
+struct FailureCount {
+  std::size_t count = 0;
+  const RewardFailure* first = nullptr;
+};
+std::map<RewardResult, FailureCount> failures_of(const ScoredItems& scores, std::size_t reward) {
+  std::map<RewardResult, FailureCount> counts;
+  for (const RewardFailure& failure : scores.failures) {
+    if (failure.reward != reward) continue;
+    FailureCount& count = counts[failure.result];
+    if (count.count++ == 0) count.first = &failure;
+  }
+  return counts;
 }
 
 void print_json(const ScoreConfig& config, const WeightedRewards& rewards,
-                const ScoredItems& scores) {
+                const std::vector<ScoreRow>& rows, const ScoredItems& scores) {
   boost::json::array by_reward;
-  for (std::size_t i = 0; i < rewards.names().size(); ++i) {
-    boost::json::object entry = to_json(summarize(scores.by_reward[i]));
-    entry["name"] = rewards.names()[i];
-    entry["weight"] = rewards.weights()[i];
+  for (std::size_t r = 0; r < rewards.names().size(); ++r) {
+    boost::json::object entry{{"name", rewards.names()[r]}, {"weight", rewards.weights()[r]}};
+    const boost::json::value summary = to_json(scores.by_reward[r]);
+    if (summary.is_object()) {
+      for (const auto& [key, value] : summary.as_object()) entry[key] = value;
+    }
+    boost::json::object failures;
+    for (const auto& [result, failure] : failures_of(scores, r)) {
+      failures[result_name(result)] = {{"count", failure.count},
+                                       {"line", rows[failure.first->item].line},
+                                       {"message", boost::json::string(failure.first->message)}};
+    }
+    if (!failures.empty()) entry["failures"] = std::move(failures);
     by_reward.push_back(std::move(entry));
   }
-  boost::json::array bins;
-  for (const HistogramBin& bin : histogram(scores.total, kHistogramBins)) {
-    bins.push_back({{"from", bin.from}, {"to", bin.to}, {"count", bin.count}});
+  boost::json::value total = to_json(scores.total);
+  if (total.is_object()) {
+    boost::json::array bins;
+    for (const HistogramBin& bin : histogram(given(scores.total), kHistogramBins)) {
+      bins.push_back({{"from", bin.from}, {"to", bin.to}, {"count", bin.count}});
+    }
+    total.as_object()["histogram"] = std::move(bins);
   }
-  boost::json::object total = to_json(summarize(scores.total));
-  total["histogram"] = std::move(bins);
   const boost::json::object result = {{"dataset_name", config.dataset_name},
                                       {"completions", scores.total.size()},
                                       {"rewards", std::move(by_reward)},
@@ -109,22 +156,46 @@ void print_json(const ScoreConfig& config, const WeightedRewards& rewards,
   std::cout << write_json(result) << "\n";
 }
 
-void print_table_row(std::string_view name, std::span<const double> values) {
-  const Summary summary = summarize(values);
-  std::printf("%-24.*s %10.4f %10.4f %10.4f %10.4f\n", static_cast<int>(name.size()), name.data(),
+void print_table_row(std::string_view name, const std::vector<double>& values) {
+  const std::vector<double> scores = given(values);
+  if (scores.empty()) {
+    std::printf("%-24.*s no score\n", static_cast<int>(name.size()), name.data());
+    return;
+  }
+  const Summary summary = summarize(scores);
+  std::printf("%-24.*s %10.4f %10.4f %10.4f %10.4f", static_cast<int>(name.size()), name.data(),
               summary.mean, summary.std, summary.min, summary.max);
+  if (scores.size() < values.size()) std::printf("  of %zu of %zu", scores.size(), values.size());
+  std::printf("\n");
+}
+
+void print_failures(const WeightedRewards& rewards, const std::vector<ScoreRow>& rows,
+                    const ScoredItems& scores) {
+  if (scores.failures.empty()) return;
+  std::printf("\nfailures\n");
+  for (std::size_t r = 0; r < rewards.names().size(); ++r) {
+    for (const auto& [result, failure] : failures_of(scores, r)) {
+      std::printf("%-24s %8zu %-12s first in line %zu: %s\n",
+                  std::string(rewards.names()[r]).c_str(), failure.count,
+                  std::string(result_name(result)).c_str(), rows[failure.first->item].line,
+                  failure.first->message.c_str());
+    }
+  }
 }
 
 void print_table(const ScoreConfig& config, const WeightedRewards& rewards,
-                 const ScoredItems& scores) {
+                 const std::vector<ScoreRow>& rows, const ScoredItems& scores) {
   std::printf("%s: %zu completions\n\n", config.dataset_name.c_str(), scores.total.size());
   std::printf("%-24s %10s %10s %10s %10s\n", "reward", "mean", "std", "min", "max");
   for (std::size_t i = 0; i < rewards.names().size(); ++i) {
     print_table_row(rewards.names()[i], scores.by_reward[i]);
   }
   print_table_row("weighted sum", scores.total);
+  print_failures(rewards, rows, scores);
 
-  const std::vector<HistogramBin> bins = histogram(scores.total, kHistogramBins);
+  const std::vector<double> totals = given(scores.total);
+  if (totals.empty()) return;
+  const std::vector<HistogramBin> bins = histogram(totals, kHistogramBins);
   std::int64_t most = 1;
   for (const HistogramBin& bin : bins) most = std::max(most, bin.count);
   std::printf("\nweighted sum, from … to\n");
@@ -133,6 +204,13 @@ void print_table(const ScoreConfig& config, const WeightedRewards& rewards,
     std::printf("%9.4f %9.4f %8lld %s\n", bin.from, bin.to, static_cast<long long>(bin.count),
                 std::string(length, '#').c_str());
   }
+}
+
+// `error` with the line that it came up in.
+RewardError in_file(const RewardError& error, const std::vector<ScoreRow>& rows,
+                    const std::string& file) {
+  return {error.reward(), error.item(), error.outcome(),
+          file + ":" + std::to_string(rows[error.item()].line)};
 }
 
 }  // namespace
@@ -150,7 +228,7 @@ int run_score(int argc, char** argv) {
     }
     return kExitDone;
   }
-  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights);
+  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);
   const std::vector<ScoreRow> rows = read_rows(config.dataset_name);
   if (options.dry_run) {
     std::cout << "would score " << rows.size() << " completions\n";
@@ -158,11 +236,22 @@ int run_score(int argc, char** argv) {
   }
   std::vector<RewardItem> items;
   for (const ScoreRow& row : rows) items.push_back(row.item());
-  const ScoredItems scores = rewards.score(items);
+  // At least three: what gives one number for all is found by them.
+  std::vector<RewardItem> first(items.begin(),
+                                items.begin() + std::min<std::size_t>(3, items.size()));
+  while (first.size() < 3) first.push_back(first.front());
+  rewards.try_on(first);
+  const ScoredItems scores = [&] {
+    try {
+      return rewards.score(items);
+    } catch (const RewardError& error) {
+      throw in_file(error, rows, config.dataset_name);
+    }
+  }();
   if (config.json) {
-    print_json(config, rewards, scores);
+    print_json(config, rewards, rows, scores);
   } else {
-    print_table(config, rewards, scores);
+    print_table(config, rewards, rows, scores);
   }
   return kExitDone;
 }

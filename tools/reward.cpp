@@ -1,0 +1,101 @@
+// zeroth reward: begin a reward of one's own, and list the rewards there are.
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string_view>
+
+#include "rewards/hosted_reward.h"
+#include "rewards/registry.h"
+#include "rewards/reward_template.h"
+#include "system/file.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+#include "tools/reward_options.h"
+
+namespace zeroth {
+namespace {
+
+constexpr std::string_view kUsage =
+    "usage: zeroth reward new NAME [--language cpp|c|python]   write a reward to begin with\n"
+    "       zeroth reward list [FILE.so,python:FILE:FUNCTION]  names and descriptions\n\n"
+    "zeroth reward new --help and zeroth reward list --help say more.\n";
+
+int run_new(int argc, char** argv) {
+  RewardNewConfig config;
+  const ResolvedOptions options = resolve(argc, argv, config,
+                                          {.name = "reward new",
+                                           .summary = "write the files of a reward to begin with",
+                                           .positional = "name"});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  const RewardTemplate made = reward_template(config.name, config.language);
+  const std::filesystem::path directory =
+      config.output_dir.empty() ? config.name : config.output_dir;
+  if (std::filesystem::exists(directory))
+    throw InputError({.source = "reward new",
+                      .field = "output_dir",
+                      .expected = "a directory that is not there yet",
+                      .actual = directory.string()});
+  if (options.dry_run) {
+    for (const TemplateFile& file : made.files)
+      std::cout << "would write " << (directory / file.name).string() << "\n";
+    return kExitDone;
+  }
+  std::filesystem::create_directories(directory);
+  for (const TemplateFile& file : made.files)
+    write_file_atomically(directory / file.name, file.text);
+  std::cout << "wrote";
+  for (const TemplateFile& file : made.files) std::cout << " " << (directory / file.name).string();
+  std::cout << "\nthe rule is in the first of them; next:\n\n  cd " << directory.string() << "\n";
+  if (!made.build.empty()) std::cout << "  " << made.build << "\n";
+  std::cout << "  zeroth score items.jsonl --reward_funcs " << made.reward_funcs << "\n"
+            << "  zeroth grpo --reward_funcs " << made.reward_funcs << " …\n";
+  return kExitDone;
+}
+
+void print_row(std::string_view name, std::string_view description) {
+  std::printf("%-20.*s %.*s\n", static_cast<int>(name.size()), name.data(),
+              static_cast<int>(description.size()), description.data());
+}
+
+int run_list(int argc, char** argv) {
+  RewardListConfig config;
+  const ResolvedOptions options = resolve(argc, argv, config,
+                                          {.name = "reward list",
+                                           .summary = "names and descriptions of rewards",
+                                           .positional = "reward_funcs"});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  for (const RewardEntry& entry : reward_entries()) print_row(entry.name, entry.description);
+  for (const std::string& name : config.reward_funcs) {
+    const auto reward = make_reward(name, {.host = {.python = config.reward_python}});
+    const auto* hosted = dynamic_cast<const HostedReward*>(reward.get());
+    if (hosted != nullptr)
+      print_row(hosted->name(), std::string(hosted->description()) + " (" + name + ", isolation " +
+                                    std::string(hosted->isolation()) + ")");
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+int run_reward(int argc, char** argv) {
+  const std::string_view what = argc > 1 ? argv[1] : "--help";
+  if (what == "new") return run_new(argc - 1, argv + 1);
+  if (what == "list") return run_list(argc - 1, argv + 1);
+  if (what == "--help" || what == "-h") {
+    std::cout << kUsage;
+    return kExitDone;
+  }
+  throw InputError({.source = "zeroth reward",
+                    .field = "",
+                    .expected = "new or list",
+                    .actual = std::string(what)});
+}
+
+}  // namespace zeroth

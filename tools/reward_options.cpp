@@ -1,0 +1,24 @@
+#include "tools/reward_options.h"
+
+#include "system/error.h"
+
+namespace zeroth {
+namespace {
+
+void require_text(const char* key, const char* expected, const std::string& value) {
+  if (!value.empty()) return;
+  throw InputError(
+      {.source = "configuration", .field = key, .expected = expected, .actual = "nothing"});
+}
+
+}  // namespace
+
+void check(const RewardNewConfig& config) {
+  require_text("name", "a name, as in zeroth reward new brevity", config.name);
+}
+
+void check(const RewardListConfig& config) {
+  require_text("reward_python", "a program", config.reward_python);
+}
+
+}  // namespace zeroth
