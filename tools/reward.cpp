@@ -17,6 +17,7 @@ namespace zeroth {
 namespace {
 
 constexpr std::string_view kUsage =
+    "zeroth reward: begin a reward of your own, or list the rewards there are\n\n"
     "usage: zeroth reward new NAME [--language cpp|c|python]   write a reward to begin with\n"
     "       zeroth reward list [FILE.so,python:FILE:FUNCTION]  names and descriptions\n\n"
     "zeroth reward new --help and zeroth reward list --help say more.\n";

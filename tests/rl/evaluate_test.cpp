@@ -1,6 +1,7 @@
 #include "rl/evaluate.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -106,6 +107,30 @@ TEST_CASE("evaluate: rates of scripted completions by hand", "[rl]") {
   const double tokens = 8 * 7 + 4 + 2 + 2 + 1;
   CHECK(result.mean_length == Approx(tokens / 12));
   CHECK(result.sampled_tokens == static_cast<std::int64_t>(tokens) + 7 + 7 + 2);
+}
+
+// Fails on what answers 5.
+class FailingReward final : public Reward {
+ public:
+  std::string_view name() const override { return "failing"; }
+  std::vector<double> score(std::span<const RewardItem> items) const override {
+    std::vector<double> scores;
+    for (const RewardItem& item : items)
+      scores.push_back(item.completion.find(">5<") == std::string_view::npos ? 1.0 : NAN);
+    return scores;
+  }
+};
+
+TEST_CASE("evaluate: what the reward fails on is counted and not right, or stops", "[rl]") {
+  Scripted scripted;
+  scripted.right = std::make_unique<FailingReward>();
+  EvaluationOptions options = kOptions;
+  CHECK_THROWS_AS(scripted.evaluated(options), RewardError);
+  options.on_reward_error = OnRewardError::exclude;
+  const Evaluation result = scripted.evaluated(options);
+  CHECK(result.reward_failures == 3);  // twice sampled, once greedy
+  CHECK(result.pass_at_1.mean == Approx((1.0 + 0.5 + 1.0) / 3));
+  CHECK(result.greedy == Approx(2.0 / 3));
 }
 
 TEST_CASE("evaluate: two calls, sampling and greedy, in a stream of their own", "[rl]") {

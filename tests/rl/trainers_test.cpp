@@ -51,11 +51,33 @@ GrpoConfig tiny_grpo() {
   return config;
 }
 
+// Scores as SevensReward does, and fails on completions of an odd size.
+class OddlyFailingReward final : public testing::SevensReward {
+ public:
+  std::vector<RewardOutcome> judge(std::span<const RewardItem> items,
+                                   OnRewardError on_error) const override {
+    std::vector<RewardOutcome> outcomes = SevensReward::judge(items, on_error);
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (items[i].completion.size() % 2 == 0) continue;
+      outcomes[i] = {.result = RewardResult::crash, .message = "odd"};
+      if (on_error == OnRewardError::stop) throw RewardError("sevens", i, outcomes[i]);
+    }
+    return outcomes;
+  }
+};
+
+WeightedRewards oddly_failing(OnRewardError on_error) {
+  std::vector<std::unique_ptr<Reward>> rewards;
+  rewards.push_back(std::make_unique<OddlyFailingReward>());
+  return WeightedRewards(std::move(rewards), {}, on_error);
+}
+
 struct GrpoRun {
   explicit GrpoRun(const char* json, GrpoConfig settings = tiny_grpo(),
                    Dtype dtype = Dtype::float32,
-                   std::function<void(std::vector<Group>&)> change = {})
-      : config(std::move(settings)) {
+                   std::function<void(std::vector<Group>&)> change = {},
+                   WeightedRewards reward = testing::sevens_reward())
+      : config(std::move(settings)), rewards(std::move(reward)) {
     testing::write_tiny_checkpoint(directory.path(), json);
     policy.emplace(context, directory.path(), dtype);
     if (config.beta > 0.0) {
@@ -76,7 +98,7 @@ struct GrpoRun {
   testing::TemporaryDirectory directory;
   std::vector<Problem> problems = testing::sums_problems();
   PromptTemplate prompt_template = testing::plain_template();
-  WeightedRewards rewards = testing::sevens_reward();
+  WeightedRewards rewards;
   std::optional<TrainedPolicy> policy;
   std::optional<Weights> reference_weights;
   std::optional<PackedPolicy> reference;
@@ -106,6 +128,57 @@ TEST_CASE("grpo trainer: truncated completions are left out of the loss on reque
     REQUIRE(kept < step.completions.size());
     CHECK(metric(step.metrics, "loss") == Approx(-weighted / tokens).margin(1e-9));
   }
+}
+
+TEST_CASE("grpo trainer: what a reward failed on is left out of the loss, or gets 0", "[rl]") {
+  for (const char* json : kModels) {
+    for (const OnRewardError on_error : {OnRewardError::exclude, OnRewardError::zero}) {
+      const bool excludes = on_error == OnRewardError::exclude;
+      GrpoConfig config = tiny_grpo();
+      config.loss_type = "dapo";
+      config.beta = 0.1;  // would train what has no advantage
+      config.max_completion_length = 12;
+      GrpoRun run(json, config, Dtype::float32, {}, oddly_failing(on_error));
+      const GrpoStep step = run.step(1);
+      double weighted = 0.0;
+      double tokens = 0.0;
+      double failures = 0.0;
+      for (const CompletionRecord& record : step.completions) {
+        const bool failed = record.completion.size() % 2 == 1;
+        failures += failed ? 1.0 : 0.0;
+        CHECK(std::isnan(record.reward) == (failed && excludes));
+        if (failed && excludes) {
+          CHECK(record.advantage == 0.0);
+          continue;
+        }
+        if (failed) CHECK(record.reward == 0.0);
+        weighted += record.advantage * static_cast<double>(record.num_tokens);
+        tokens += static_cast<double>(record.num_tokens);
+      }
+      REQUIRE(failures > 0.0);
+      REQUIRE(failures < static_cast<double>(step.completions.size()));
+      CHECK(metric(step.metrics, "rewards/sevens/failures/crash") == failures);
+      // In the first step the policy is the reference: the KL term is 0.
+      CHECK(metric(step.metrics, "loss") == Approx(-weighted / tokens).margin(1e-9));
+      REQUIRE(step.notes.size() == 1);
+      for (const char* part : {"reward sevens: crash on ", " of 15 completions of step 1, which ",
+                               excludes ? "are left out" : "get 0 from it", "sample ", ": odd"})
+        CHECK_THAT(step.notes[0], Catch::Matchers::Contains(part));
+      CHECK(run.step(2).notes.empty());  // said once
+    }
+  }
+}
+
+TEST_CASE("grpo trainer: under stop a failure ends the step before anything is learned", "[rl]") {
+  GrpoConfig config = tiny_grpo();
+  config.max_completion_length = 12;
+  GrpoRun run(testing::kTinyDeepseek, config, Dtype::float32, {},
+              oddly_failing(OnRewardError::stop));
+  const std::vector<float> before(run.policy->weights().values().begin(),
+                                  run.policy->weights().values().end());
+  CHECK_THROWS_WITH(run.step(1), Catch::Matchers::Contains("reward sevens: crash on problem ") &&
+                                     Catch::Matchers::Contains(", completion \""));
+  CHECK(std::equal(before.begin(), before.end(), run.policy->weights().values().begin()));
 }
 
 TEST_CASE("grpo trainer: level of the ratio and correction of the KL reach the loss", "[rl]") {
