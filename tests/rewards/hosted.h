@@ -10,6 +10,12 @@
 
 namespace zeroth::testing {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kMemoryIsLimited = false;  // system/sandbox.cpp says why
+#else
+inline constexpr bool kMemoryIsLimited = true;
+#endif
+
 inline RewardHost reward_host(double timeout = 20.0) {
   return {.program = ZEROTH_REWARD_CHILD, .timeout = timeout, .memory = std::int64_t{512} << 20};
 }

@@ -1,12 +1,18 @@
 #include "rewards/hosted_reward.h"
 
+#include <dlfcn.h>
+
 #include <catch2/catch.hpp>
-#include <cstring>
+#include <chrono>
+#include <cmath>
 #include <filesystem>
+#include <functional>
 #include <random>
 #include <thread>
 
+#include "rewards/plugin_abi.h"
 #include "rewards/plugin_host.h"
+#include "rewards/script_host.h"
 #include "rewards/weighted_sum.h"
 #include "tests/rewards/hosted.h"
 #include "tests/support/temporary_directory.h"
@@ -149,6 +155,51 @@ TEST_CASE("hosted reward: in a weighted sum, each policy", "[rewards]") {
     CHECK(items.failures[1].item == 2);
     CHECK(items.failures[1].result == RewardResult::not_finite);
   }
+}
+
+// What a reward in a process costs beside the same rule called here: rewards_test "[timing]" prints
+// the figures of docs/rewards.md.
+TEST_CASE("hosted reward: time per item", "[.][timing]") {
+  const std::string completion = "<think>" + std::string(200, 'x') + "</think><answer>42</answer>";
+  const std::vector<RewardItem> items(
+      64, RewardItem{.prompt = "What is 40 + 2?", .completion = completion, .reference = "42"});
+  void* library = dlopen(EXAMPLE_CPP_PLUGIN, RTLD_NOW);
+  REQUIRE(library != nullptr);
+  const auto entry =
+      reinterpret_cast<const zeroth_reward_plugin* (*)()>(dlsym(library, "zeroth_reward"));
+  const zeroth_reward_item item{.prompt = {},
+                                .completion = {completion.data(), completion.size()},
+                                .reference = {"42", 2},
+                                .columns_json = {},
+                                .completion_ids = nullptr,
+                                .num_completion_ids = 0,
+                                .num_tokens = 0,
+                                .max_tokens = 0,
+                                .finish_reason = 0};
+  const std::vector<zeroth_reward_item> abi_items(items.size(), item);
+  std::vector<double> scores(items.size());
+  const auto time = [&](const char* name, int calls, const std::function<void()>& call) {
+    double best = HUGE_VAL;
+    for (int round = 0; round < 20; ++round) {
+      const auto start = std::chrono::steady_clock::now();
+      for (int i = 0; i < calls; ++i) call();
+      const std::chrono::duration<double, std::micro> spent =
+          std::chrono::steady_clock::now() - start;
+      best = std::min(best, spent.count() / calls);
+    }
+    WARN(name << ": " << best << " us, " << best / static_cast<double>(items.size())
+              << " us for each of 64 items");
+  };
+  time("in this process", 1000,
+       [&] { entry()->score(abi_items.data(), abi_items.size(), scores.data(), nullptr, 0); });
+  const auto plugin = make_plugin_reward(EXAMPLE_CPP_PLUGIN, reward_host());
+  time("plugin", 50, [&] { plugin->score(items); });
+  const auto script = make_script_reward("python:" ZEROTH_SOURCE_DIR
+                                         "/rewards/examples/example_reward.py:example_reward",
+                                         reward_host());
+  time("script", 20, [&] { script->score(items); });
+  time("start of a plugin", 1, [&] { make_plugin_reward(EXAMPLE_CPP_PLUGIN, reward_host()); });
+  dlclose(library);
 }
 
 }  // namespace

@@ -21,12 +21,6 @@ using testing::outcomes_of;
 using testing::reward_host;
 using testing::texts_of;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // addresses are not limited there
-#else
-constexpr bool kSanitized = false;
-#endif
-
 TEST_CASE("plugin host: what a plugin can do to itself, by name", "[rewards]") {
   const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
   CHECK(reward->name() == "wayward");
@@ -46,7 +40,7 @@ TEST_CASE("plugin host: what a plugin can do to itself, by name", "[rewards]") {
   CHECK(outcome_of(*reward, "garble") == "garbled: the result 63");
   CHECK(outcome_of(*reward, "print") == "5.000000");
   CHECK(outcome_of(*reward, "read") == "-1.000000");  // there is nothing to read
-  if (!kSanitized) CHECK(outcome_of(*reward, "allocate") == "memory: std::bad_alloc");
+  if (testing::kMemoryIsLimited) CHECK(outcome_of(*reward, "allocate") == "memory: std::bad_alloc");
   CHECK(outcome_of(*reward, "seven!!") == "7.000000");
 }
 
