@@ -91,6 +91,7 @@ def load(file, name):
     """The function, and its parameters or None for all."""
     folder = os.path.dirname(os.path.abspath(file))
     sys.path[0] = folder  # what lies beside the file can be imported
+    sys.dont_write_bytecode = True  # and nothing is left there
     spec = importlib.util.spec_from_file_location("zeroth_reward", file)
     if spec is None:
         raise Refused("", "a file whose name ends in .py", os.path.basename(file))

@@ -67,9 +67,10 @@ bool load_filter(bool may_execute) {
     for (const int call : kRefusedWithoutPrograms)
       error |= seccomp_rule_add(filter.get(), kRefuse, call, 0);
     // Signals to itself stay: abort() is one.
-    const auto self = static_cast<scmp_datum_t>(getpid());
+    const scmp_arg_cmp not_self{
+        .arg = 0, .op = SCMP_CMP_NE, .datum_a = static_cast<scmp_datum_t>(getpid()), .datum_b = 0};
     for (const int call : {SCMP_SYS(kill), SCMP_SYS(tgkill)})
-      error |= seccomp_rule_add(filter.get(), kRefuse, call, 1, SCMP_A0(SCMP_CMP_NE, self));
+      error |= seccomp_rule_add(filter.get(), kRefuse, call, 1, not_self);
     error |= seccomp_rule_add(filter.get(), kRefuse, SCMP_SYS(tkill), 0);
   }
   return error == 0 && seccomp_load(filter.get()) == 0;

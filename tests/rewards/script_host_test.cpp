@@ -1,6 +1,7 @@
 #include "rewards/script_host.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 
 #include "rewards/plugin_host.h"
@@ -153,6 +154,7 @@ TEST_CASE("script host: a module beside the file can be imported", "[rewards]") 
   const auto reward =
       make_script_reward("python:" + (directory / "mine.py").string() + ":mine", reward_host());
   CHECK(reward->score(testing::items_of({"a"})) == std::vector{5.0});
+  CHECK_FALSE(std::filesystem::exists(directory / "__pycache__"));
 }
 
 TEST_CASE("script host: a set has one order in every process", "[rewards]") {
