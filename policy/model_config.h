@@ -10,9 +10,13 @@
 
 namespace zeroth {
 
+enum class RopeScaling { none, linear, yarn, llama3 };
+
 /// Rotary position embedding: the angle of pair i at position p is p * inv_freq[i].
 struct RopeConfig {
-  std::int64_t dim = 0;           // rotated width of a head; even
+  std::int64_t dim = 0;    // rotated width of a head; even
+  double theta = 10000.0;  // inv_freq[i] before scaling is theta^(-2 i / dim)
+  RopeScaling scaling = RopeScaling::none;
   std::vector<double> inv_freq;   // [dim / 2], yarn and llama3 scaling already applied
   double attention_factor = 1.0;  // multiplies cos and sin (yarn's mscale ratio)
   bool interleaved = false;       // pairs (0,1),(2,3)… as DeepSeek-V3; else (i, i + dim/2)

@@ -97,5 +97,10 @@ void write_safetensors(const std::filesystem::path& path, std::vector<TensorByte
 
 /// The nearest bf16, ties to even; NaN stays NaN.
 std::uint16_t bf16_from_float(float value);
+/// The nearest f16, ties to even; NaN stays NaN, what lies beyond 65504 becomes infinite.
+std::uint16_t f16_from_float(float value);
+// Exact.
+float float_from_bf16(std::uint16_t bits);
+float float_from_f16(std::uint16_t bits);
 
 }  // namespace zeroth

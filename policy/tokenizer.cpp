@@ -230,6 +230,17 @@ void Tokenizer::apply_merges(std::vector<std::int32_t>& ids) const {
   std::erase(ids, -1);
 }
 
+std::vector<std::pair<std::int32_t, std::int32_t>> Tokenizer::merges() const {
+  std::vector<std::pair<std::int32_t, std::uint64_t>> ranked;
+  ranked.reserve(merges_.size());
+  for (const auto& [key, merge] : merges_) ranked.emplace_back(merge.rank, key);
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
+  pairs.reserve(ranked.size());
+  for (const auto& [rank, key] : ranked) pairs.push_back(TokenizerReader::pair_of(key));
+  return pairs;
+}
+
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
   std::string bytes;
   for (const std::int32_t id : ids) {

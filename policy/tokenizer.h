@@ -54,6 +54,17 @@ class Tokenizer {
   /// nothing; <think> and its like are not special.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
 
+  struct Token {
+    std::string spelling;     // in tokenizer.json
+    std::string bytes;        // what it decodes to
+    bool added = false;       // matched in the text before merges
+    bool special = false;     // left out by decode(skip_special)
+    bool normalized = false;  // of added tokens: matched in what the others leave
+  };
+  const std::vector<Token>& tokens() const { return tokens_; }  // by id
+  /// Left and right of every merge, the first to be applied first.
+  std::vector<std::pair<std::int32_t, std::int32_t>> merges() const;
+
   std::int64_t vocab_size() const { return static_cast<std::int64_t>(tokens_.size()); }
   /// Id of a token as tokenizer.json spells it ("<think>", "a", "Ġ" for a space).
   std::optional<std::int32_t> token_id(std::string_view token) const;
@@ -68,11 +79,6 @@ class Tokenizer {
   friend class TokenizerReader;
   Tokenizer() = default;
 
-  struct Token {
-    std::string spelling;  // in tokenizer.json
-    std::string bytes;     // what it decodes to
-    bool added = false, special = false;
-  };
   struct Merge {
     std::int32_t rank, result;
   };

@@ -142,11 +142,11 @@ void TokenizerReader::read_added(const JsonReader& entry) {
   token = {.spelling = content,
            .bytes = byte_level_bytes(content).value_or(content),
            .added = true,
-           .special = special};
+           .special = special,
+           .normalized = entry.get_bool("normalized", !special)};
   tokenizer_.ids_[content] = static_cast<std::int32_t>(id);
 
-  auto& index =
-      entry.get_bool("normalized", !special) ? tokenizer_.added_second_ : tokenizer_.added_first_;
+  auto& index = token.normalized ? tokenizer_.added_second_ : tokenizer_.added_first_;
   auto& bucket = index[static_cast<std::uint8_t>(content[0])];
   bucket.push_back(static_cast<std::int32_t>(id));
   std::stable_sort(bucket.begin(), bucket.end(), [&](std::int32_t a, std::int32_t b) {

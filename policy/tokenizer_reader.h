@@ -22,6 +22,9 @@ class TokenizerReader {
   static std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
     return static_cast<std::uint64_t>(left) << 32U | static_cast<std::uint32_t>(right);
   }
+  static std::pair<std::int32_t, std::int32_t> pair_of(std::uint64_t key) {
+    return {static_cast<std::int32_t>(key >> 32U), static_cast<std::int32_t>(key)};
+  }
 
  private:
   void check_supported() const;

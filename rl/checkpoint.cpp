@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json.hpp>
 #include <cctype>
 #include <charconv>
 #include <stdexcept>
 #include <string_view>
 
+#include "policy/hf_model.h"
 #include "rl/optimizer_state.h"
 #include "system/error.h"
 #include "system/file.h"
-#include "system/json.h"
 
 namespace zeroth {
 namespace {
@@ -25,18 +24,6 @@ constexpr std::string_view kOptimizerFile = "optimizer.safetensors";
 constexpr std::array<const char*, 5> kRequiredFiles = {"config.json", "tokenizer.json",
                                                        "model.safetensors", "optimizer.safetensors",
                                                        "trainer_state.json"};
-
-// Copied where the model has them; the first must be there.
-constexpr std::array<const char*, 10> kSideFiles = {"tokenizer.json",
-                                                    "tokenizer_config.json",
-                                                    "generation_config.json",
-                                                    "special_tokens_map.json",
-                                                    "added_tokens.json",
-                                                    "chat_template.jinja",
-                                                    "chat_template.json",
-                                                    "vocab.json",
-                                                    "merges.txt",
-                                                    "tokenizer.model"};
 
 bool all_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char character) {
@@ -94,32 +81,10 @@ void remove_oldest(const fs::path& output_dir, std::int64_t newest_step, std::in
   }
 }
 
-// generation_config.json of a model whose directory has none.
-std::string generation_config(const ModelConfig& config) {
-  boost::json::object json;
-  json["_from_model_config"] = true;
-  if (config.bos_token_id >= 0) json["bos_token_id"] = config.bos_token_id;
-  if (config.eos_token_ids.size() == 1) {
-    json["eos_token_id"] = config.eos_token_ids.front();
-  } else if (!config.eos_token_ids.empty()) {
-    json["eos_token_id"] =
-        boost::json::array(config.eos_token_ids.begin(), config.eos_token_ids.end());
-  }
-  return write_json(json, JsonLayout::indented) + "\n";
-}
-
 void write_model(const fs::path& directory, const ModelConfig& config, const Weights& weights,
                  const fs::path& tokenizer_directory) {
   write_file_atomically(directory / "config.json", config.hf_json);
-  for (const char* name : kSideFiles) {
-    const fs::path source = tokenizer_directory / name;
-    const bool required = name == kSideFiles.front();
-    if (!required && !fs::exists(source)) continue;
-    write_file_atomically(directory / name, read_file(source));
-  }
-  if (!fs::exists(directory / "generation_config.json")) {
-    write_file_atomically(directory / "generation_config.json", generation_config(config));
-  }
+  write_side_files(directory, config, tokenizer_directory);
   save_weights(weights, directory, /*bf16=*/false);
 }
 

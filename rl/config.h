@@ -374,7 +374,7 @@ struct InspectConfig {
 
 template <class Visitor>
 void visit_fields(Visitor& v, InspectConfig& c) {
-  v("model_name_or_path", c.model_name_or_path, "directory of the checkpoint");
+  v("model_name_or_path", c.model_name_or_path, "directory of the checkpoint, or a GGUF file");
   v("json", c.json, "print one JSON object");
 }
 

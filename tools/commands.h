@@ -14,6 +14,7 @@ inline constexpr int kExitInterrupted = 130;  // stopped at a resumable point
 
 int run_bench(int argc, char** argv);
 int run_eval(int argc, char** argv);
+int run_export(int argc, char** argv);
 int run_grpo(int argc, char** argv);
 int run_init(int argc, char** argv);
 int run_inspect(int argc, char** argv);

@@ -1,4 +1,4 @@
-// zeroth inspect: what a checkpoint is, and whether it is whole.
+// zeroth inspect: what a checkpoint is, and whether it is whole; GGUF files: inspect_gguf.cpp.
 
 #include <boost/json.hpp>
 #include <cmath>
@@ -19,6 +19,7 @@
 #include "system/file.h"
 #include "system/json.h"
 #include "tools/commands.h"
+#include "tools/inspect_gguf.h"
 #include "tools/options.h"
 #include "tools/summary.h"
 
@@ -187,6 +188,7 @@ int run_inspect(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  if (is_gguf(config.model_name_or_path)) return inspect_gguf(config);
   const Report report = inspect(config.model_name_or_path);
   if (config.json) {
     print_json(config, report);

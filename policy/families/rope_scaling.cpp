@@ -131,14 +131,18 @@ RopeReading read_rope(const JsonReader& json, std::int64_t dim,
 
   RopeReading out;
   out.rope.dim = dim;
+  out.rope.theta = theta;
   out.rope.inv_freq = plain_frequencies(theta, dim);
   const std::string type = parameters ? read_type(*parameters) : "default";
   if (type == "linear") {
     const double factor = read_above(*parameters, "factor", 0.0, 0.0);
     for (double& inv_freq : out.rope.inv_freq) inv_freq /= factor;
+    out.rope.scaling = RopeScaling::linear;
   } else if (type == "yarn") {
+    out.rope.scaling = RopeScaling::yarn;
     apply_yarn(*parameters, theta, max_position_embeddings, out);
   } else if (type == "llama3") {
+    out.rope.scaling = RopeScaling::llama3;
     apply_llama3(*parameters, out.rope);
   } else if (type != "default") {
     parameters->fail(parameters->has("rope_type") ? "rope_type" : "type",

@@ -1,0 +1,204 @@
+#include "policy/hf_model.h"
+
+#include <array>
+#include <boost/json.hpp>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "policy/gguf.h"
+#include "policy/tokenizer.h"
+#include "system/error.h"
+#include "system/file.h"
+#include "system/json.h"
+
+namespace zeroth {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+// Copied where the model has them; the first must be there.
+constexpr std::array<const char*, 10> kSideFiles = {"tokenizer.json",
+                                                    "tokenizer_config.json",
+                                                    "generation_config.json",
+                                                    "special_tokens_map.json",
+                                                    "added_tokens.json",
+                                                    "chat_template.jinja",
+                                                    "chat_template.json",
+                                                    "vocab.json",
+                                                    "merges.txt",
+                                                    "tokenizer.model"};
+
+std::string generation_config(const ModelConfig& config) {
+  json::object object;
+  object["_from_model_config"] = true;
+  if (config.bos_token_id >= 0) object["bos_token_id"] = config.bos_token_id;
+  if (config.eos_token_ids.size() == 1) {
+    object["eos_token_id"] = config.eos_token_ids.front();
+  } else if (!config.eos_token_ids.empty()) {
+    object["eos_token_id"] = json::array(config.eos_token_ids.begin(), config.eos_token_ids.end());
+  }
+  return write_json(object, JsonLayout::indented) + "\n";
+}
+
+/// Without one, transformers would guess a tokenizer class from config.json, which may split text
+/// in its own way.
+std::string tokenizer_config(const ModelConfig& config, const Tokenizer& tokenizer) {
+  json::object object = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                         {"add_bos_token", false},
+                         {"add_eos_token", false},
+                         {"clean_up_tokenization_spaces", false}};
+  const auto name = [&](const char* key, std::int64_t id) {
+    if (id < 0 || id >= tokenizer.vocab_size()) return;
+    object[key] = tokenizer.tokens()[static_cast<std::size_t>(id)].spelling;
+  };
+  name("bos_token", config.bos_token_id);
+  if (!config.eos_token_ids.empty()) name("eos_token", config.eos_token_ids[0]);
+  return write_json(object, JsonLayout::indented) + "\n";
+}
+
+std::string class_of(const std::string& model_type) {
+  constexpr std::array<std::pair<const char*, const char*>, 5> kClasses = {
+      {{"deepseek_v3", "DeepseekV3ForCausalLM"},
+       {"kimi_k2", "DeepseekV3ForCausalLM"},
+       {"qwen2", "Qwen2ForCausalLM"},
+       {"qwen3", "Qwen3ForCausalLM"},
+       {"llama", "LlamaForCausalLM"}}};
+  for (const auto& [type, name] : kClasses) {
+    if (model_type == type) return name;
+  }
+  throw std::invalid_argument("hf_model: no class for " + model_type);
+}
+
+std::string config_json(const ModelConfig& config, TensorType type) {
+  json::object object = JsonReader::parse(config.hf_json, "config.json").value().as_object();
+  const char* name = type == TensorType::f32    ? "float32"
+                     : type == TensorType::bf16 ? "bfloat16"
+                                                : "float16";
+  // transformers 5 writes "dtype" and reads both; everything else reads "torch_dtype".
+  if (object.contains("dtype")) object["dtype"] = name;
+  object["torch_dtype"] = name;
+  if (!object.contains("architectures")) {
+    object["architectures"] = json::array{class_of(config.model_type)};
+  }
+  return write_json(object, JsonLayout::indented) + "\n";
+}
+
+/// A tensor in the type it is stored in.
+struct StoredTensor {
+  const WeightTensor* tensor;
+  TensorType type;
+  std::int64_t bytes;
+};
+
+std::vector<std::vector<StoredTensor>> shards_of(const Weights& weights,
+                                                 const HfModelOptions& options) {
+  std::vector<std::vector<StoredTensor>> shards(1);
+  std::int64_t bytes = 0;  // of the last shard
+  for (const WeightTensor& tensor : weights.tensors()) {
+    // The selection bias moves in steps that sixteen bits cannot hold; transformers keeps it in
+    // fp32, too.
+    const TensorType type = tensor.trainable ? options.type : TensorType::f32;
+    const StoredTensor stored{&tensor, type, tensor.size * tensor_type_bytes(type)};
+    if (!shards.back().empty() && bytes + stored.bytes > options.max_shard_bytes) {
+      shards.emplace_back();
+      bytes = 0;
+    }
+    shards.back().push_back(stored);
+    bytes += stored.bytes;
+  }
+  return shards;
+}
+
+void check_values(const Weights& weights, const StoredTensor& stored, const fs::path& from) {
+  const float most = stored.type == TensorType::f16 ? kMaxF16 : kMaxBf16;
+  for (const float value : weights[stored.tensor->name]) {
+    if (std::abs(value) <= most) continue;
+    throw InputError({.source = from.string(),
+                      .field = stored.tensor->name,
+                      .expected = "numbers that " + std::string(tensor_type_name(stored.type)) +
+                                  " can hold, up to " + std::to_string(most),
+                      .actual = std::to_string(value)});
+  }
+}
+
+std::vector<std::byte> converted(std::span<const float> values, TensorType type) {
+  if (type == TensorType::f32) return encode_gguf(values, GgufType::f32);
+  return encode_gguf(values, type == TensorType::f16 ? GgufType::f16 : GgufType::bf16);
+}
+
+void write_shard(const fs::path& path, const Weights& weights,
+                 const std::vector<StoredTensor>& shard) {
+  std::vector<std::vector<std::byte>> bytes;
+  std::vector<TensorBytes> tensors;
+  for (const StoredTensor& stored : shard) {
+    bytes.push_back(converted(weights[stored.tensor->name], stored.type));
+    tensors.push_back({.name = stored.tensor->name,
+                       .type = stored.type,
+                       .shape = stored.tensor->shape,
+                       .bytes = bytes.back()});
+  }
+  write_safetensors(path, std::move(tensors));
+}
+
+std::string shard_name(std::size_t index, std::size_t count) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "model-%05zu-of-%05zu.safetensors", index + 1, count);
+  return text.data();
+}
+
+void write_weights(const fs::path& directory, const Weights& weights,
+                   const std::vector<std::vector<StoredTensor>>& shards) {
+  if (shards.size() == 1) return write_shard(directory / "model.safetensors", weights, shards[0]);
+  json::object map;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const std::string name = shard_name(i, shards.size());
+    write_shard(directory / name, weights, shards[i]);
+    for (const StoredTensor& stored : shards[i]) {
+      map[stored.tensor->name] = name;
+      total += stored.bytes;
+    }
+  }
+  const json::object index = {{"metadata", {{"total_size", total}}},
+                              {"weight_map", std::move(map)}};
+  write_file_atomically(directory / "model.safetensors.index.json",
+                        write_json(index, JsonLayout::indented) + "\n");
+}
+
+}  // namespace
+
+void write_side_files(const fs::path& directory, const ModelConfig& config, const fs::path& from) {
+  for (const char* name : kSideFiles) {
+    const fs::path source = from / name;
+    const bool required = name == kSideFiles.front();
+    if (!required && !fs::exists(source)) continue;
+    write_file_atomically(directory / name, read_file(source));
+  }
+  if (!fs::exists(directory / "generation_config.json")) {
+    write_file_atomically(directory / "generation_config.json", generation_config(config));
+  }
+}
+
+void write_hf_model(const fs::path& directory, const ModelConfig& config, const Weights& weights,
+                    const fs::path& from, const HfModelOptions& options) {
+  const auto shards = shards_of(weights, options);
+  for (const auto& shard : shards) {
+    for (const StoredTensor& stored : shard) check_values(weights, stored, from);
+  }
+  write_file_atomically(directory / "config.json", config_json(config, options.type));
+  write_side_files(directory, config, from);
+  if (!fs::exists(directory / "tokenizer_config.json")) {
+    write_file_atomically(directory / "tokenizer_config.json",
+                          tokenizer_config(config, Tokenizer::load(from)));
+  }
+  write_weights(directory, weights, shards);
+}
+
+}  // namespace zeroth

@@ -1,0 +1,155 @@
+// zeroth export: a checkpoint for others, as a Hugging Face directory or a GGUF file.
+
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "policy/gguf_model.h"
+#include "policy/hf_model.h"
+#include "policy/model_config.h"
+#include "policy/tokenizer.h"
+#include "policy/weights.h"
+#include "system/error.h"
+#include "system/file.h"
+#include "system/json.h"
+#include "tools/commands.h"
+#include "tools/export_options.h"
+#include "tools/options.h"
+
+namespace zeroth {
+namespace {
+
+namespace fs = std::filesystem;
+
+TensorType hf_type(const std::string& dtype) {
+  if (dtype == "f32") return TensorType::f32;
+  return dtype == "f16" ? TensorType::f16 : TensorType::bf16;
+}
+
+GgufType gguf_type(const std::string& dtype) {
+  if (dtype == "q8_0") return GgufType::q8_0;
+  if (dtype == "f32") return GgufType::f32;
+  return dtype == "f16" ? GgufType::f16 : GgufType::bf16;
+}
+
+void require_no_output(const std::string& output) {
+  if (!fs::exists(output)) return;
+  throw InputError({.source = "--output",
+                    .field = "",
+                    .expected = "a path where nothing stands yet",
+                    .actual = output});
+}
+
+/// The default of several, the text of one, or nothing.
+std::string chat_template_in(const JsonReader& config) {
+  constexpr const char* kKey = "chat_template";
+  if (!config.has(kKey)) return "";
+  if (!config.child(kKey).value().is_array()) return config.get_string(kKey);
+  for (const JsonReader& entry : config.child(kKey).elements()) {
+    if (entry.get_string("name") == "default") return entry.get_string("template");
+  }
+  return "";
+}
+
+std::string chat_template_of(const fs::path& directory) {
+  if (fs::exists(directory / "chat_template.jinja")) {
+    return read_file(directory / "chat_template.jinja");
+  }
+  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
+    if (!fs::exists(directory / name)) continue;
+    const std::string text = chat_template_in(JsonReader::read(directory / name));
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
+std::string model_name(const ExportConfig& config) {
+  if (!config.name.empty()) return config.name;
+  return fs::weakly_canonical(config.model_name_or_path).filename().string();
+}
+
+/// A checkpoint that is whole, as far as it says so.
+const fs::path& verified(const fs::path& directory) {
+  if (fs::exists(directory / "SHA256SUMS")) verify_sha256sums(directory);
+  return directory;
+}
+
+struct Checkpoint {
+  explicit Checkpoint(const fs::path& directory)
+      : config(read_model_config(verified(directory) / "config.json")),
+        tokenizer(Tokenizer::load(directory)),
+        weights(load_weights(directory, config)) {}
+  ModelConfig config;
+  Tokenizer tokenizer;
+  Weights weights;
+};
+
+void export_hf(const ExportConfig& config, const Checkpoint& checkpoint) {
+  PendingDirectory directory(config.output);
+  write_hf_model(directory.path(), checkpoint.config, checkpoint.weights, config.model_name_or_path,
+                 {.type = hf_type(config.dtype), .max_shard_bytes = config.max_shard_bytes});
+  directory.commit();
+}
+
+/// Tensors of another type than was asked for, other than the vectors: too narrow for blocks.
+void report_types(const ExportConfig& config, const GgufModel& model) {
+  for (const GgufSource& tensor : model.tensors) {
+    if (tensor.shape.size() < 2 || tensor.type == gguf_type(config.dtype)) continue;
+    std::cerr << tensor.name << " is " << gguf_type_name(tensor.type) << ": its rows of "
+              << tensor.shape.back() << " are not whole blocks of " << kGgufBlock << "\n";
+  }
+}
+
+void export_gguf(const ExportConfig& config, const Checkpoint& checkpoint) {
+  const GgufModel model = gguf_model(checkpoint.config, checkpoint.weights, checkpoint.tokenizer,
+                                     {.type = gguf_type(config.dtype),
+                                      .name = model_name(config),
+                                      .chat_template = chat_template_of(config.model_name_or_path),
+                                      .source = config.model_name_or_path});
+  report_types(config, model);
+  if (const fs::path parent = fs::path(config.output).parent_path(); !parent.empty()) {
+    fs::create_directories(parent);
+  }
+  write_gguf(config.output, model.metadata, model.tensors);
+}
+
+std::uintmax_t size_of(const fs::path& path) {
+  if (!fs::is_directory(path)) return fs::file_size(path);
+  std::uintmax_t size = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) size += entry.file_size();
+  }
+  return size;
+}
+
+}  // namespace
+
+int run_export(int argc, char** argv) {
+  ExportConfig config;
+  const ResolvedOptions options = resolve(argc, argv, config,
+                                          {.name = "export",
+                                           .summary = "write a checkpoint for transformers, vLLM "
+                                                      "or llama.cpp",
+                                           .positional = "model_name_or_path"});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  require_no_output(config.output);
+  const Checkpoint checkpoint(config.model_name_or_path);
+  const std::string what = std::to_string(checkpoint.weights.num_parameters()) + " parameters as " +
+                           config.format + " " + config.dtype + " to " + config.output;
+  if (options.dry_run) {
+    std::cout << "would write " << what << "\n";
+    return kExitDone;
+  }
+  if (config.format == "gguf") {
+    export_gguf(config, checkpoint);
+  } else {
+    export_hf(config, checkpoint);
+  }
+  std::cerr << "wrote " << what << ", " << size_of(config.output) << " bytes\n";
+  return kExitDone;
+}
+
+}  // namespace zeroth
