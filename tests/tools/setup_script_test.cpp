@@ -31,6 +31,7 @@ class Machine {
     program("apt-cache", "echo '  Candidate: 1.0'");
     program("cmake", "true");
     program("ctest", "echo '100% tests passed, 0 tests failed out of 5'");
+    program("python3", "exit 1");
   }
 
   void program(const std::string& name, const std::string& body) const {
@@ -38,11 +39,21 @@ class Machine {
     REQUIRE(chmod((directory_ / name).c_str(), 0755) == 0);
   }
 
+  std::filesystem::path readers() const { return directory_ / "readers"; }
+
+  // A python3 that makes a venv whose pip does `pip` and whose python does nothing.
+  void python(const std::string& pip) const {
+    program("python3", "mkdir -p \"$3/bin\" && printf '#!/bin/sh\\n" + pip +
+                           "\\n' >\"$3/bin/pip\" && printf '#!/bin/sh\\n' >\"$3/bin/python\" && "
+                           "chmod +x \"$3/bin/pip\" \"$3/bin/python\"");
+  }
+
   Outcome run(const std::string& script, const std::string& arguments = "") const {
     const std::string log = (directory_ / "log").string();
     const std::string command = "PATH='" + directory_.path().string() +
-                                "':\"$PATH\" '" ZEROTH_SOURCE_DIR "/" + script + "' " + arguments +
-                                " >'" + log + "' 2>&1";
+                                "':\"$PATH\" ZEROTH_READERS='" + readers().string() +
+                                "' '" ZEROTH_SOURCE_DIR "/" + script + "' " + arguments + " >'" +
+                                log + "' 2>&1";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(log)};
   }
@@ -113,6 +124,33 @@ TEST_CASE("setup: a build that fails is a failure, and so is an unknown preset",
   machine.program("cmake", "[ \"$1\" != --build ]");
   CHECK(machine.run("tools/setup").exit_code == 1);
   CHECK(machine.run("tools/setup", "gpu").exit_code == 2);
+}
+
+TEST_CASE("setup: readers that cannot be fetched fail, or are gone without where that was said",
+          "[tools]") {
+  const Machine machine;
+  machine.python("exit 1");
+  const Outcome wanted = machine.run("tools/setup", "--readers");
+  CHECK(wanted.exit_code == 1);
+  CHECK(contains(wanted.text,
+                 "could not install tests/interop/requirements-readers.txt (no network?)"));
+  const Outcome tried = machine.run("tools/setup", "--try-readers");
+  CHECK(tried.exit_code == 0);
+  CHECK(contains(tried.text, "(no network?)"));
+  CHECK(contains(tried.text, "the tests labelled interop skip"));
+  CHECK(contains(tried.text, "setup: build cpu: "));
+  CHECK_FALSE(std::filesystem::exists(machine.readers() / "requirements.txt"));
+}
+
+TEST_CASE("setup: readers are fetched once", "[tools]") {
+  const Machine machine;
+  machine.python("echo pip $*");
+  const Outcome first = machine.run("tools/setup", "--readers");
+  CHECK(first.exit_code == 0);
+  CHECK(contains(first.text, "--no-deps -r tests/interop/requirements-readers.txt\n"));
+  const Outcome second = machine.run("tools/setup", "--readers");
+  CHECK(second.exit_code == 0);
+  CHECK_FALSE(contains(second.text, "requirements-readers.txt"));
 }
 
 TEST_CASE("test: adds up what the presets say", "[tools]") {
