@@ -18,10 +18,10 @@
 namespace zeroth {
 
 struct GgufModelOptions {
-  GgufType type = GgufType::f32;  // of the matrices
-  std::string name;               // general.name
-  std::string chat_template;      // Jinja; empty: none
-  std::string source;             // names the checkpoint in errors
+  GgufType type = GgufType::f32;   // of the matrices
+  std::string name = {};           // general.name
+  std::string chat_template = {};  // Jinja; empty: none
+  std::string source = {};         // names the checkpoint in errors
 };
 
 struct GgufModel {

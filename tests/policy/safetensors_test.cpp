@@ -249,5 +249,34 @@ TEST_CASE("bf16_from_float: the nearest, ties to even, infinities and NaN", "[po
   }
 }
 
+TEST_CASE("f16_from_float: the nearest, ties to even, infinities and NaN", "[policy]") {
+  CHECK(f16_from_float(1.0F) == 0x3C00);
+  CHECK(f16_from_float(-2.0F) == 0xC000);
+  CHECK(f16_from_float(65504.0F) == 0x7BFF);
+  CHECK(f16_from_float(65519.0F) == 0x7BFF);
+  CHECK(f16_from_float(65520.0F) == 0x7C00);  // half way to 65536, which there is not
+  CHECK(f16_from_float(-std::numeric_limits<float>::infinity()) == 0xFC00);
+  CHECK((f16_from_float(std::numeric_limits<float>::quiet_NaN()) & 0x7C00U) == 0x7C00U);
+  CHECK((f16_from_float(std::numeric_limits<float>::quiet_NaN()) & 0x3FFU) != 0);
+  CHECK(f16_from_float(0x1p-24F) == 1);
+  CHECK(f16_from_float(0x1p-25F) == 0);  // half way to the smallest: the even one
+  CHECK(f16_from_float(0x1.000002p-25F) == 1);
+  CHECK(f16_from_float(-0.0F) == 0x8000);
+}
+
+TEST_CASE("f16_from_float: every half stays, and between two the nearer is taken", "[policy]") {
+  for (std::uint32_t bits = 0; bits < 0x7C00; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    const float value = float_from_f16(half);
+    REQUIRE(f16_from_float(value) == half);
+    REQUIRE(f16_from_float(-value) == (half | 0x8000U));
+    if (bits + 1 == 0x7C00) break;
+    const float middle = 0.5F * (value + float_from_f16(static_cast<std::uint16_t>(bits + 1)));
+    REQUIRE(f16_from_float(middle) == (bits % 2 == 0 ? bits : bits + 1));
+    REQUIRE(f16_from_float(std::nextafter(middle, 0.0F)) == bits);
+    REQUIRE(f16_from_float(std::nextafter(middle, 1e9F)) == bits + 1);
+  }
+}
+
 }  // namespace
 }  // namespace zeroth

@@ -1,0 +1,97 @@
+// zeroth export and what zeroth makes of its output.
+
+#include <boost/json.hpp>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/support/zeroth_command.h"
+
+namespace zeroth {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::contains;
+using testing::Outcome;
+using testing::TemporaryDirectory;
+using testing::zeroth_command;
+
+Outcome run(const TemporaryDirectory& directory, const std::string& arguments) {
+  Outcome outcome = zeroth_command(directory, arguments);
+  INFO(arguments);
+  INFO(outcome.err);
+  REQUIRE(outcome.exit_code == 0);
+  return outcome;
+}
+
+void init(const TemporaryDirectory& directory, const std::string& architecture) {
+  run(directory, "init --architecture " + architecture +
+                     " --tokenizer '0123456789+=;?' --output_dir model --seed 3");
+}
+
+std::string greedy(const TemporaryDirectory& directory, const std::string& model) {
+  return run(directory, "sample --model_name_or_path " + model +
+                            " --prompt 1+1= --temperature 0 --dtype float32 --json")
+      .out;
+}
+
+}  // namespace
+
+TEST_CASE("export: a Hugging Face directory is a checkpoint that samples alike", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  init(directory, "tiny-mla-moe");
+  std::ofstream(directory / "model" / "optimizer.safetensors") << "left behind";
+  run(directory, "export model --format hf --dtype f32 --output out/f32 --max_shard_bytes 1000000");
+  CHECK(fs::exists(directory / "out/f32/model.safetensors.index.json"));
+  CHECK(fs::exists(directory / "out/f32/generation_config.json"));
+  CHECK(fs::exists(directory / "out/f32/tokenizer_config.json"));
+  CHECK_FALSE(fs::exists(directory / "out/f32/optimizer.safetensors"));
+  CHECK(contains(run(directory, "inspect out/f32").out, "checksums: verified"));
+  CHECK(greedy(directory, "out/f32") == greedy(directory, "model"));
+  run(directory, "export model --format hf --dtype bf16 --output out/bf16");
+  CHECK(contains(run(directory, "inspect out/bf16").out, " BF16 "));
+}
+
+TEST_CASE("export: inspect says what a GGUF file is", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  init(directory, "tiny-dense");
+  std::ofstream(directory / "model" / "chat_template.jinja") << "{{ messages }}";
+  run(directory, "export model --format gguf --dtype q8_0 --output a.gguf --name Fritz");
+  const std::string text = run(directory, "inspect a.gguf").out;
+  CHECK(contains(text, "GGUF version 3"));
+  CHECK(contains(text, "(21 F32, 30 Q8_0)"));
+  CHECK(contains(text, "general.name = \"Fritz\""));
+  CHECK(contains(text, "no problems found"));
+  const auto json = boost::json::parse(run(directory, "inspect a.gguf --json").out).as_object();
+  CHECK(json.at("format").as_string() == "gguf");
+  CHECK(json.at("metadata").at("tokenizer.chat_template").as_string() == "{{ messages }}");
+  CHECK(json.at("metadata").at("tokenizer.ggml.tokens").as_array().size() == 21);
+  CHECK(json.at("tensors").as_array().size() == 51);
+
+  fs::resize_file(directory / "a.gguf", fs::file_size(directory / "a.gguf") - 100);
+  const Outcome cut = zeroth_command(directory, "inspect a.gguf");
+  CHECK(cut.exit_code == 2);
+  CHECK(contains(cut.err, "a.gguf: output.weight: expected "));
+}
+
+TEST_CASE("export: what it cannot do it says, and leaves nothing", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  init(directory, "tiny-mla-moe");
+  const Outcome latent = zeroth_command(directory, "export model --format gguf --output a.gguf");
+  CHECK(latent.exit_code == 2);
+  CHECK(contains(latent.err, "model/config.json: model_type: expected qwen2, qwen3 or llama"));
+  CHECK_FALSE(fs::exists(directory / "a.gguf"));
+  const Outcome taken = zeroth_command(directory, "export model --output model");
+  CHECK(taken.exit_code == 2);
+  CHECK(contains(taken.err, "--output: expected a path where nothing stands yet"));
+  const Outcome dry = run(directory, "export model --output out --dry-run");
+  CHECK(contains(dry.out, "would write 729"));
+  CHECK_FALSE(fs::exists(directory / "out"));
+  std::ofstream(directory / "model" / "config.json", std::ios::app) << "\n";
+  const Outcome changed = zeroth_command(directory, "export model --output out");
+  CHECK(changed.exit_code == 2);
+  CHECK(contains(changed.err, "SHA256SUMS"));
+}
+
+}  // namespace zeroth
