@@ -119,8 +119,9 @@ void remove_leftovers(const fs::path& output_dir) {
     const std::string suffix = entry.path().extension().string();
     const fs::path stem = entry.path().stem();
     const bool of_checkpoint = suffix == ".removed" || suffix.rfind(".tmp-", 0) == 0;
-    const bool of_config = suffix.rfind(".tmp-", 0) == 0 && stem.extension() == ".toml";
-    if ((of_checkpoint && step_of(stem)) || of_config) leftovers.push_back(entry.path());
+    const bool of_file = suffix.rfind(".tmp-", 0) == 0 &&
+                         (stem.extension() == ".toml" || stem.extension() == ".html");
+    if ((of_checkpoint && step_of(stem)) || of_file) leftovers.push_back(entry.path());
   }
   for (const fs::path& path : leftovers) fs::remove_all(path);
 }

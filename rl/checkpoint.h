@@ -52,7 +52,8 @@ void save_model(const std::filesystem::path& to, const ModelConfig& config, cons
                 const std::filesystem::path& tokenizer_directory);
 
 /// Removes what an interrupted save or removal left in `output_dir`: checkpoint-N.tmp-<pid>,
-/// checkpoint-N.removed and <config>.toml.tmp-<pid>. save_checkpoint() does it, too.
+/// checkpoint-N.removed, <config>.toml.tmp-<pid> and <report>.html.tmp-<pid>. save_checkpoint()
+/// does it, too.
 void remove_leftovers(const std::filesystem::path& output_dir);
 
 /// The N of every checkpoint-N in `output_dir`, newest first, whole or not.

@@ -94,6 +94,10 @@ void check_training(const TrainingOptions& c) {
   require_positive("adam_epsilon", c.adam_epsilon);
   require_at_least("micro_batch_tokens", 1, c.micro_batch_tokens);
   require_at_least("logging_steps", 1, c.logging_steps);
+  for (const std::string& sink : c.report_to) {
+    require(sink == "tensorboard" || (sink == "none" && c.report_to.size() == 1), "report_to",
+            "tensorboard, or none alone", sink);
+  }
   require_at_least("save_steps", 0, c.save_steps);
   require_at_least("save_total_limit", 0, c.save_total_limit);
   require_not_negative("max_seconds", c.max_seconds);

@@ -8,6 +8,7 @@
 // v(key, member, help, {words…}). Help texts name the unit and what 0 or an empty text means.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -91,6 +92,7 @@ struct TrainingOptions : PolicyOptions, DatasetOptions {
   double adam_epsilon = 1e-8;
   std::int64_t micro_batch_tokens = 1024;
   std::int64_t logging_steps = 1;
+  std::vector<std::string> report_to;
   std::int64_t save_steps = 0;
   std::int64_t save_total_limit = 0;
   std::string resume_from_checkpoint;
@@ -98,6 +100,10 @@ struct TrainingOptions : PolicyOptions, DatasetOptions {
   double max_seconds = 0.0;
   bool exact_ranks = false;
   double ranks_timeout = 300.0;
+
+  bool reports_to_tensorboard() const {
+    return std::find(report_to.begin(), report_to.end(), "tensorboard") != report_to.end();
+  }
 };
 
 template <class Visitor>
@@ -118,6 +124,9 @@ void visit_fields(Visitor& v, TrainingOptions& c) {
   v("micro_batch_tokens", c.micro_batch_tokens,
     "completion tokens whose activations are kept at once; bounds memory, never changes a number");
   v("logging_steps", c.logging_steps, "steps between lines of metrics.jsonl");
+  v("report_to", c.report_to,
+    "tensorboard: also write events.out.tfevents.* to the run's directory; none or empty = "
+    "metrics.jsonl alone");
   v("save_steps", c.save_steps, "steps between checkpoints; 0 = only at the end");
   v("save_total_limit", c.save_total_limit, "checkpoints kept, the newest; 0 = all");
   v("resume_from_checkpoint", c.resume_from_checkpoint,

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "system/file.h"
 
@@ -48,6 +49,35 @@ class MetricsLog {
   AppendFile file_;
   Cut cut_;
   std::int64_t num_not_finite_ = 0;
+};
+
+/// One line of a metrics file. A value that was written as null is NaN.
+struct MetricsLine {
+  std::int64_t step = 0;
+  std::vector<Metric> metrics;  // in the order of the line
+};
+
+struct MetricsRecord {
+  std::vector<MetricsLine> lines;
+  bool torn_line = false;  // a last line without its end, or that is no JSON: left out
+};
+
+/// Reads `file` without changing it, also while a run writes to it. InputError naming file and line
+/// when a line other than the last is no JSON object of numbers and nulls with a larger `step` than
+/// the one before it.
+MetricsRecord read_metrics(const std::filesystem::path& file);
+
+/// How long a run has trained, from the `step_time` of its lines: a line stands for the steps since
+/// the one before it. Evaluations and checkpoints are not in it.
+class TrainingClock {
+ public:
+  /// Seconds up to this line; lines come in the order of their steps. One without a `step_time`
+  /// adds nothing.
+  double after(std::int64_t step, std::span<const Metric> metrics);
+
+ private:
+  double seconds_ = 0.0;
+  std::int64_t timed_step_ = 0;
 };
 
 }  // namespace zeroth

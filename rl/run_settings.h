@@ -51,6 +51,7 @@ class SettingsCollector {
                                                "isa",
                                                "micro_batch_tokens",
                                                "logging_steps",
+                                               "report_to",
                                                "save_steps",
                                                "save_total_limit",
                                                "max_seconds",

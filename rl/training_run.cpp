@@ -60,14 +60,29 @@ void TrainingRun::open_metrics() {
   remove_leftovers(options_.output_dir);
   const auto completions = std::filesystem::path(options_.output_dir) / "completions";
   if (std::filesystem::is_directory(completions)) remove_left_over(completions);
-  metrics_ =
-      std::make_unique<MetricsLog>(std::filesystem::path(options_.output_dir) / "metrics.jsonl",
-                                   saved_step_ < 0 ? -1 : state_.step);
+  const auto file = std::filesystem::path(options_.output_dir) / "metrics.jsonl";
+  metrics_ = std::make_unique<MetricsLog>(file, saved_step_ < 0 ? -1 : state_.step);
   const MetricsLog::Cut& cut = metrics_->cut();
   if (cut.lines_after_step > 0 || cut.torn_line) {
     note("metrics.jsonl: cut " + std::to_string(cut.lines_after_step) + " lines after step " +
          std::to_string(state_.step) + (cut.torn_line ? " and a torn one" : ""));
   }
+  open_events(file);
+}
+
+void TrainingRun::open_events(const std::filesystem::path& metrics_file) {
+  const auto file = event_file_of(options_.output_dir);
+  if (options_.reports_to_tensorboard()) {
+    events_ = std::make_unique<EventFile>(file, read_metrics(metrics_file).lines);
+  } else if (saved_step_ < 0) {
+    std::filesystem::remove(file);  // of an earlier beginning, whose metrics are gone as well
+  }
+}
+
+void TrainingRun::log(std::span<const Metric> metrics) {
+  if (!metrics_) return;
+  metrics_->append(state_.step, metrics);
+  if (events_) events_->append(state_.step, metrics);
 }
 
 void TrainingRun::note(const std::string& text) const {
@@ -137,7 +152,7 @@ std::int64_t TrainingRun::find_safe_step() const {
 }
 
 void TrainingRun::before_first_step(std::span<const Metric> evaluation) {
-  if (metrics_) metrics_->append(0, evaluation);
+  log(evaluation);
 }
 
 bool TrainingRun::after_step(std::int64_t step, std::int64_t num_tokens,
@@ -147,10 +162,10 @@ bool TrainingRun::after_step(std::int64_t step, std::int64_t num_tokens,
   state_.num_updates = static_cast<std::uint64_t>(policy_.num_updates());
   metrics.insert(metrics.end(), evaluation.begin(), evaluation.end());
   const bool logged = step % options_.logging_steps == 0 || step == options_.max_steps;
-  if (metrics_ && logged) {
-    metrics_->append(step, metrics);
-  } else if (metrics_ && !evaluation.empty()) {
-    metrics_->append(step, evaluation);
+  if (logged) {
+    log(metrics);
+  } else if (!evaluation.empty()) {
+    log(evaluation);
   }
   if (hooks_.on_step) hooks_.on_step(step, metrics);
   if (options_.save_steps > 0 && step % options_.save_steps == 0) save();
@@ -170,6 +185,7 @@ void TrainingRun::save() {
   }
   if (ranks_.is_first()) {
     metrics_->sync();
+    if (events_) events_->sync();
     saved_ = save_checkpoint(options_.output_dir,
                              {.config = policy_.config(),
                               .weights = policy_.weights(),

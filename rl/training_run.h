@@ -15,6 +15,7 @@
 
 #include "policy/collectives.h"
 #include "rl/config.h"
+#include "rl/event_file.h"
 #include "rl/metrics.h"
 #include "rl/trained_policy.h"
 #include "rl/trainer_state.h"
@@ -74,6 +75,8 @@ class TrainingRun {
 
  private:
   void open_metrics();
+  void open_events(const std::filesystem::path& metrics_file);
+  void log(std::span<const Metric> metrics);
   std::string checkpoint_to_resume() const;
   void resume();
   void accept_numerics(RunSettings& of_checkpoint) const;
@@ -91,6 +94,7 @@ class TrainingRun {
   std::int64_t safe_step_ = 0;
   bool stop_requested_ = false;
   std::unique_ptr<MetricsLog> metrics_;  // of rank 0
+  std::unique_ptr<EventFile> events_;    // of rank 0, where report_to asks for it
 };
 
 }  // namespace zeroth

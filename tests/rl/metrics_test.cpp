@@ -1,6 +1,7 @@
 #include "rl/metrics.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <stdexcept>
@@ -147,6 +148,64 @@ TEST_CASE("MetricsLog: a full disk leaves whole lines", "[rl]") {
   CHECK(read_file(file) == before);
   log.append(2, std::vector<Metric>{{"reward", 0.75}});
   CHECK(read_file(file) == before + "{\"step\":2,\"reward\":0.75}\n");
+}
+
+TEST_CASE("read_metrics: the lines, their order and what is null", "[rl]") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path file = directory.path() / "metrics.jsonl";
+  write(file, "{\"step\":0,\"eval/greedy\":0.5}\n{\"step\":7,\"b\":2,\"a\":null,\"c\":1e-3}\n");
+  const MetricsRecord record = read_metrics(file);
+  CHECK_FALSE(record.torn_line);
+  REQUIRE(record.lines.size() == 2);
+  CHECK(record.lines[0].step == 0);
+  CHECK(record.lines[1].step == 7);
+  REQUIRE(record.lines[1].metrics.size() == 3);
+  CHECK(record.lines[1].metrics[0].name == "b");
+  CHECK(record.lines[1].metrics[0].value == 2.0);
+  CHECK(std::isnan(record.lines[1].metrics[1].value));
+  CHECK(record.lines[1].metrics[2].value == 1e-3);
+}
+
+TEST_CASE("read_metrics: a torn last line is left out and the file stays as it is", "[rl]") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path file = directory.path() / "metrics.jsonl";
+  for (const std::string& text :
+       {kFourSteps + "{\"step\":4,\"rew", kFourSteps + std::string("\0\n", 2)}) {
+    write(file, text);
+    const MetricsRecord record = read_metrics(file);
+    CHECK(record.torn_line);
+    CHECK(record.lines.size() == 4);
+    CHECK(read_file(file) == text);
+  }
+}
+
+TEST_CASE("read_metrics: what is wrong is named with its line", "[rl]") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path file = directory.path() / "metrics.jsonl";
+  const auto refusal = [&](const std::string& line) {
+    write(file, "{\"step\":1}\n" + line + "\n{\"step\":3}\n");
+    try {
+      read_metrics(file);
+      return std::string("none");
+    } catch (const InputError& error) {
+      return std::string(error.what()).substr(file.string().size());
+    }
+  };
+  CHECK(refusal("{\"step\":}").substr(0, 2) == ":2");
+  CHECK(refusal("{\"step\":1}") ==
+        ":2: step: expected more than 1, the step of the line before, got 1");
+  CHECK(refusal("{\"reward\":1}") == ":2: step: expected an integer, got nothing");
+  CHECK(refusal("{\"step\":2,\"reward\":\"high\"}") ==
+        ":2: reward: expected a number or null, got \"high\"");
+  CHECK(refusal("{\"step\":2}") == "none");
+}
+
+TEST_CASE("TrainingClock: a line stands for the steps since the one before it", "[rl]") {
+  TrainingClock clock;
+  CHECK(clock.after(0, std::vector<Metric>{{"eval/greedy", 0.5}}) == 0.0);
+  CHECK(clock.after(10, std::vector<Metric>{{"step_time", 0.5}}) == 5.0);
+  CHECK(clock.after(15, std::vector<Metric>{{"eval/greedy", 0.5}}) == 5.0);
+  CHECK(clock.after(20, std::vector<Metric>{{"reward", 1.0}, {"step_time", 1.0}}) == 15.0);
 }
 
 }  // namespace zeroth

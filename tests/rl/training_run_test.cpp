@@ -457,6 +457,32 @@ TEST_CASE("run: resuming a finished run changes nothing", "[rl]") {
   CHECK(testing::file_bytes(runs.directory / "run/checkpoint-4/model.safetensors") == model);
 }
 
+TEST_CASE("run: the event file holds what metrics.jsonl does, also after a kill", "[rl]") {
+  Runs runs(testing::kTinyQwen2);
+  runs.on_evaluation = [](std::int64_t, const Evaluation&) { return true; };
+  GrpoConfig config = runs.grpo("run");
+  config.report_to = {"tensorboard"};
+  const fs::path run = runs.directory / "run";
+  const auto check_same = [&] {
+    const fs::path again = runs.directory / "again";
+    { EventFile(again, read_metrics(run / "metrics.jsonl").lines).sync(); }
+    CHECK(read_file(event_file_of(run)) == read_file(again));
+    fs::remove(again);
+  };
+  CHECK_THROWS_AS(runs.run(config, killed_at(3)), Killed);
+  check_same();
+  config.resume_from_checkpoint = "latest";
+  runs.run(config);
+  CHECK(logged_steps(run) == std::vector<std::int64_t>{0, 1, 2, 3, 4});
+  check_same();
+  // Without tensorboard there is none.
+  config.resume_from_checkpoint.clear();
+  config.report_to.clear();
+  config.output_dir = (runs.directory / "quiet").string();
+  runs.run(config);
+  CHECK_FALSE(fs::exists(event_file_of(config.output_dir)));
+}
+
 TEST_CASE("run: logging_steps thins the log and keeps the last step", "[rl]") {
   const Runs runs(testing::kTinyQwen2);
   SftConfig config = runs.sft("run");
