@@ -35,4 +35,11 @@ struct CompletionRecord {
 std::filesystem::path write_completions(const std::filesystem::path& output_dir, std::int64_t step,
                                         std::span<const CompletionRecord> records);
 
+/// The steps whose completions `output_dir` holds, ascending; none where there are no completions.
+std::vector<std::int64_t> completion_steps(const std::filesystem::path& output_dir);
+std::filesystem::path completions_file(const std::filesystem::path& output_dir, std::int64_t step);
+
+/// Reads a file that write_completions() wrote. InputError naming file:line and what is wrong.
+std::vector<CompletionRecord> read_completions(const std::filesystem::path& file);
+
 }  // namespace zeroth

@@ -20,6 +20,7 @@ int run_init(int argc, char** argv);
 int run_inspect(int argc, char** argv);
 int run_logits(int argc, char** argv);
 int run_quickstart(int argc, char** argv);
+int run_report(int argc, char** argv);
 int run_reward(int argc, char** argv);
 int run_sample(int argc, char** argv);
 int run_score(int argc, char** argv);

@@ -32,6 +32,7 @@ constexpr Command kCommands[] = {
     {"reward", "begin a reward of your own, or list the rewards there are", zeroth::run_reward},
     {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
     {"export", "write a checkpoint for transformers, vLLM or llama.cpp", zeroth::run_export},
+    {"report", "runs as one page of HTML that needs no network", zeroth::run_report},
     {"worker", "sample for learners (zeroth grpo --workers …) over HTTP", zeroth::run_worker},
     {"logits", "logits of every position of a text, as JSON", zeroth::run_logits},
     {"bench", "speed, measured in one run beside what it is compared with", zeroth::run_bench},

@@ -110,7 +110,11 @@ ParsedFlags parse_flags(const std::vector<std::string>& arguments,
   return flags;
 }
 
-// An argument that is no flag fills the command's positional key, once.
+bool is_text_list(const Field* field) {
+  return field != nullptr && std::holds_alternative<std::vector<std::string>*>(field->target);
+}
+
+// An argument that is no flag fills the command's positional key, once unless that is a list.
 void place_positional(ParsedFlags& flags, const std::vector<Field>& fields,
                       const CommandSyntax& syntax, std::map<std::string, std::string>& origins) {
   for (const std::string& argument : flags.rest) {
@@ -123,8 +127,14 @@ void place_positional(ParsedFlags& flags, const std::vector<Field>& fields,
     if (syntax.positional.empty()) {
       throw_flag_error("zeroth " + syntax.name, "flags only", quote_toml(argument));
     }
-    if (!flags.values.emplace(syntax.positional, argument).second) {
-      throw_flag_error("zeroth " + syntax.name, "one " + syntax.positional, quote_toml(argument));
+    const auto [value, first] = flags.values.emplace(syntax.positional, argument);
+    if (!first) {
+      const bool more = origins.contains(syntax.positional) &&
+                        is_text_list(find_field(fields, syntax.positional));
+      if (!more) {
+        throw_flag_error("zeroth " + syntax.name, "one " + syntax.positional, quote_toml(argument));
+      }
+      value->second += "," + argument;
     }
     origins[syntax.positional] = "argument";
   }
@@ -133,7 +143,10 @@ void place_positional(ParsedFlags& flags, const std::vector<Field>& fields,
 std::string help_text(const std::vector<Field>& fields, const CommandSyntax& syntax) {
   std::ostringstream help;
   help << "zeroth " << syntax.name << ": " << syntax.summary << "\n\nusage: zeroth " << syntax.name;
-  if (!syntax.positional.empty()) help << " [" << syntax.positional << "]";
+  if (!syntax.positional.empty()) {
+    help << " [" << syntax.positional << "]"
+         << (is_text_list(find_field(fields, syntax.positional)) ? "…" : "");
+  }
   help << " [--config recipe.toml] [--key value]… [--dry-run]\n\n"
        << "Every key below may stand in the recipe; a flag goes before the recipe, the recipe "
           "before "

@@ -51,7 +51,8 @@ class FieldCollector {
 struct CommandSyntax {
   std::string name;        // "grpo"
   std::string summary;     // one line
-  std::string positional;  // key that an argument without a flag fills; empty = none is taken
+  std::string positional;  // key that arguments without a flag fill: one, or a list's all; empty =
+                           // none is taken
 };
 
 /// One key after resolution.
