@@ -110,7 +110,8 @@ template <class Visitor>
 void visit_fields(Visitor& v, TrainingOptions& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
   visit_fields(v, static_cast<DatasetOptions&>(c));
-  v("output_dir", c.output_dir, "directory of the run: config.toml, metrics.jsonl, checkpoint-N");
+  v("output_dir", c.output_dir,
+    "directory of the run: config.toml, metrics.jsonl, checkpoint-N, report.html");
   v("learning_rate", c.learning_rate, "peak step size of AdamW");
   v("lr_scheduler_type", c.lr_scheduler_type, "course of the learning rate after the warm-up",
     {"linear", "constant", "cosine"});

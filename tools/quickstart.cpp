@@ -11,12 +11,14 @@
 
 #include "rewards/registry.h"
 #include "rl/checkpoint.h"
+#include "rl/report.h"
 #include "rl/run_settings.h"
 #include "rl/train_grpo.h"
 #include "rollout/local_engine.h"
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "tools/build.h"
 #include "tools/clock.h"
 #include "tools/cold_start.h"
 #include "tools/commands.h"
@@ -96,6 +98,7 @@ class Quickstart {
     if (config_.control) control = run_control();
     print(base, grpo, control);
     write_summary(base, grpo, control, trained);
+    write_page();
   }
 
   // What is finished in output_dir is used again, so it has to be of the same settings.
@@ -275,6 +278,7 @@ class Quickstart {
     for (const auto& [phase, value] : seconds_) seconds[phase] = value;
     boost::json::object json = {{"seed", config_.seed},
                                 {"dtype", config_.dtype},
+                                {"program", build_description()},
                                 {"computed_with", compute_.description()},
                                 {"base", entry(base)},
                                 {"grpo", entry(grpo)},
@@ -283,6 +287,12 @@ class Quickstart {
     if (control) json["control"] = entry(*control);
     write_file_atomically(root_ / "summary.json", write_json(json, JsonLayout::indented) + "\n");
     std::cerr << "wrote " << (root_ / "summary.json").string() << "\n";
+  }
+
+  void write_page() const {
+    const fs::path page = root_ / "report.html";
+    write_report(std::vector{root_}, page, build_description());
+    std::cerr << "wrote " << page.string() << "\n";
   }
 
   const QuickstartConfig& config_;

@@ -3,9 +3,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <vector>
 
 #include "rl/checkpoint.h"
+#include "rl/report.h"
 #include "system/file.h"
+#include "tools/build.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 
@@ -27,7 +30,7 @@ void TrainingCommand::save_config(const ResolvedOptions& resolved) const {
   std::filesystem::create_directories(options_.output_dir);
   write_file_atomically(std::filesystem::path(options_.output_dir) /
                             (resumed ? "config-resumed.toml" : "config.toml"),
-                        to_toml_with_provenance(resolved));
+                        "# " + build_description() + "\n" + to_toml_with_provenance(resolved));
 }
 
 TrainingHooks TrainingCommand::hooks() {
@@ -52,10 +55,23 @@ TrainingHooks TrainingCommand::hooks() {
           .note = [](const std::string& text) { std::cerr << text << "\n"; }};
 }
 
+// What the run is worth is saved already: a page that cannot be written does not make it fail.
+void TrainingCommand::write_page() const {
+  const std::filesystem::path directory = options_.output_dir;
+  const std::filesystem::path page = directory / "report.html";
+  try {
+    write_report(std::vector{directory}, page, build_description());
+    std::cerr << name_ << ": wrote " << page.string() << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << name_ << ": no " << page.string() << ": " << error.what() << "\n";
+  }
+}
+
 int TrainingCommand::report(const RunResult& result) {
   const bool interrupted = result.end == RunEnd::stopped && result.stop_requested;
   if (!first_) return interrupted ? kExitInterrupted : kExitDone;
   if (progress_) progress_->finish();
+  write_page();
   if (!interrupted) {
     std::cerr << name_ << ": step " << result.step << ", saved " << result.checkpoint.string()
               << "\n";

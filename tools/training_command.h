@@ -22,10 +22,12 @@ class TrainingCommand {
 
   TrainingHooks hooks();
 
-  /// Says how the run ended and returns the exit code.
+  /// Writes output_dir/report.html, says how the run ended and returns the exit code.
   int report(const RunResult& result);
 
  private:
+  void write_page() const;
+
   const TrainingOptions& options_;
   std::string name_;
   std::string metric_;

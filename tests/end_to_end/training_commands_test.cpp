@@ -114,6 +114,58 @@ TEST_CASE("end to end: every command of a training run works on what the one bef
             .exit_code == 0);
 }
 
+TEST_CASE("end to end: runs write a page, and zeroth report compares them", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  run(directory, kInit);
+  for (const char* name : {"one", "two"})
+    run(directory,
+        kGrpo.with({{"max_steps", "2"},
+                    {"output_dir", name},
+                    {"log_completions", ""},
+                    {"report_to", name == std::string("two") ? "tensorboard" : "none"}}));
+  run(directory, kSft.with({{"max_steps", "2"}, {"output_dir", "sft"}}));
+  const auto runs_in = [&](const char* page) {
+    const std::string text = bytes_of(directory / page);
+    const std::string open = "id=\"data\">";
+    const std::size_t begin = text.find(open) + open.size();
+    return boost::json::parse(text.substr(begin, text.find("</script>", begin) - begin))
+        .at("runs")
+        .as_array();
+  };
+  const auto runs = runs_in("one/report.html");
+  REQUIRE(runs.size() == 1);
+  CHECK(runs[0].at("completions").as_array().size() == 2);
+  CHECK(runs[0].at("state").at("max_steps").as_int64() == 2);
+  CHECK(contains(std::string(runs[0].at("provenance").at("program").as_string()), "zeroth "));
+  CHECK(runs_in("sft/report.html")[0].at("command").as_string() == "sft");
+  CHECK_FALSE(std::filesystem::exists(directory / "one/events.out.tfevents.0.zeroth"));
+  CHECK(std::filesystem::exists(directory / "two/events.out.tfevents.0.zeroth"));
+
+  // The same page again, and one of all three where it was asked for.
+  const std::string before = bytes_of(directory / "one/report.html");
+  CHECK(zeroth_command(directory, "report one").out == "one/report.html\n");
+  CHECK(bytes_of(directory / "one/report.html") == before);
+  CHECK(zeroth_command(directory, "report one two sft --output all.html").out == "all.html\n");
+  CHECK(runs_in("all.html").size() == 3);
+  CHECK(zeroth_command(directory, "report one two").out == "report.html\n");
+  CHECK(runs_in("report.html").size() == 2);
+  const Outcome wrong = zeroth_command(directory, "report one init");
+  CHECK(wrong.exit_code == 2);
+  CHECK(contains(wrong.err, "init: expected a run, which has metrics.jsonl"));
+  CHECK(zeroth_command(directory, "report").exit_code == 2);
+}
+
+TEST_CASE("end to end: a page that cannot be written does not make a run fail", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  run(directory, kInit);
+  std::filesystem::create_directories(directory / "run/report.html/in the way");
+  const Outcome outcome =
+      zeroth_command(directory, kSft.with({{"max_steps", "1"}, {"output_dir", "run"}}));
+  CHECK(outcome.exit_code == 0);
+  CHECK(contains(outcome.err, "sft: no run/report.html: "));
+  CHECK(contains(outcome.err, "saved run/checkpoint-1"));
+}
+
 TEST_CASE("end to end: a run that was stopped and resumed ends in the same bytes", "[end_to_end]") {
   const TemporaryDirectory directory;
   run(directory, kInit);

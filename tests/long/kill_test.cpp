@@ -135,7 +135,8 @@ std::map<std::string, std::string> result_of(const fs::path& output) {
     if (!entry.is_regular_file()) continue;
     const std::string name = entry.path().lexically_relative(output).string();
     if (name == "config.toml" || name == "config-resumed.toml")
-      continue;  // say where values come from
+      continue;                           // say where values come from
+    if (name == "report.html") continue;  // shows metrics.jsonl, times and all
     const std::string bytes = read_file(entry.path());
     files[name] = name == "metrics.jsonl" ? timeless(bytes) : sha256_hex(bytes);
   }

@@ -200,6 +200,7 @@ TEST_CASE("checkpoint: what an interrupted save left is removed by the next", "[
   fs::create_directories(run.output_dir / "checkpoint-2.tmp-4242");
   fs::create_directories(run.output_dir / "checkpoint-0.removed");
   fs::create_directories(run.output_dir / "notes.tmp-1");
+  std::ofstream(run.output_dir / "report.html.tmp-4242") << "half a page";
   run.save(3);
   CHECK(run.entries() == Names{"checkpoint-1", "checkpoint-3", "notes.tmp-1"});
 }

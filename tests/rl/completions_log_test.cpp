@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <fstream>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -9,9 +11,11 @@
 #include <vector>
 
 #include "kernels/random.h"
+#include "system/error.h"
 #include "system/file.h"
 #include "tests/rl/temporary_directory.h"
 #include "tests/support/file_size_limit.h"
+#include "tests/support/mutate.h"
 
 namespace zeroth {
 namespace {
@@ -95,6 +99,57 @@ TEST_CASE("write_completions: a full disk leaves the old file and nothing beside
   CHECK(read_file(file) == before);
   const std::filesystem::directory_iterator files(directory.path() / "completions");
   CHECK(std::distance(begin(files), end(files)) == 1);
+}
+
+TEST_CASE("read_completions: what was written comes back", "[rl]") {
+  const TemporaryDirectory directory;
+  CompletionRecord cut = example();
+  cut.completion = "a \"quoted\"\nline \xE2\x80\xA8";
+  cut.rewards[0].value = std::numeric_limits<double>::quiet_NaN();
+  cut.finish_reason = FinishReason::length;
+  const std::vector<CompletionRecord> written = {example(), cut};
+  const auto file = write_completions(directory.path(), 40, written);
+  const std::vector<CompletionRecord> read = read_completions(file);
+  REQUIRE(read.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(read[i].prompt == written[i].prompt);
+    CHECK(read[i].completion == written[i].completion);
+    CHECK(read[i].reference == written[i].reference);
+    CHECK(read[i].reward == written[i].reward);
+    CHECK(read[i].advantage == written[i].advantage);
+    CHECK(read[i].num_tokens == written[i].num_tokens);
+    CHECK(read[i].finish_reason == written[i].finish_reason);
+    REQUIRE(read[i].rewards.size() == 2);
+    CHECK(read[i].rewards[1].name == "format");
+    CHECK(read[i].rewards[1].value == 0.5);
+  }
+  CHECK(read[0].rewards[0].value == 1.0);
+  CHECK(std::isnan(read[1].rewards[0].value));
+}
+
+TEST_CASE("read_completions: damaged files are read or refused with a line", "[rl]") {
+  const TemporaryDirectory directory;
+  const auto file = write_completions(directory.path(), 1, std::vector{example(), example()});
+  const std::string text = read_file(file);
+  for (std::uint32_t seed = 0; seed < 200; ++seed) {
+    std::ofstream(file, std::ios::binary) << testing::mutate(text, seed);
+    try {
+      read_completions(file);
+    } catch (const InputError& error) {
+      CHECK(error.parts().source.find("step-000001.jsonl:") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("completion_steps: ascending, and nothing but files of steps", "[rl]") {
+  const TemporaryDirectory directory;
+  CHECK(completion_steps(directory.path()).empty());
+  for (const std::int64_t step : {1234567, 3, 20})
+    write_completions(directory.path(), step, std::vector{example()});
+  for (const char* name :
+       {"step-4.jsonl", "step-000005.jsonl.tmp-1", "step-.jsonl", "step-00x006.jsonl"})
+    std::ofstream(directory.path() / "completions" / name) << "x";
+  CHECK(completion_steps(directory.path()) == std::vector<std::int64_t>{3, 20, 1234567});
 }
 
 }  // namespace zeroth

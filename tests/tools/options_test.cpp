@@ -244,6 +244,17 @@ TEST_CASE("options: an argument fills the positional key once, and no other comm
   CHECK(grpo_error({"stray"}).actual == "\"stray\"");
 }
 
+TEST_CASE("options: arguments fill a positional list, all of them", "[tools]") {
+  const CommandSyntax score{.name = "score", .summary = "score", .positional = "reward_funcs"};
+  ScoreConfig config;
+  const auto options = resolve_arguments({"a", "--dataset_name=d", "b", "c"}, config, score);
+  CHECK(config.reward_funcs == std::vector<std::string>{"a", "b", "c"});
+  CHECK(origin_of(options, "reward_funcs") == "argument");
+  ScoreConfig other;
+  CHECK_THROWS_AS(resolve_arguments({"--dataset_name=d", "--reward_funcs=a", "b"}, other, score),
+                  InputError);
+}
+
 TEST_CASE("options: a failed check names where the value came from", "[tools]") {
   CHECK(grpo_error({"--epsilon", "1.5"}).source == "--epsilon");
   const Recipes recipes;
