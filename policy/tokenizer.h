@@ -68,6 +68,10 @@ class Tokenizer {
   std::int64_t vocab_size() const { return static_cast<std::int64_t>(tokens_.size()); }
   /// Id of a token as tokenizer.json spells it ("<think>", "a", "Ġ" for a space).
   std::optional<std::int32_t> token_id(std::string_view token) const;
+  /// How tokenizer.json spells token `id` (< vocab_size); empty for an id that has none.
+  const std::string& spelling(std::int32_t id) const {
+    return tokens_.at(static_cast<std::size_t>(id)).spelling;
+  }
   std::optional<std::int32_t> pad_id() const { return pad_id_; }
   std::optional<std::int32_t> bos_id() const { return bos_id_; }
   std::optional<std::int32_t> eos_id() const { return eos_id_; }

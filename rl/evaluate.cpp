@@ -105,19 +105,18 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   result.majority_generations = std::min(options.num_generations, options.majority_generations);
   const auto n = static_cast<std::size_t>(options.num_generations);
   const auto voters = static_cast<std::size_t>(result.majority_generations);
-  std::vector<double> shares;
   std::int64_t formatted = 0;
   for (std::size_t p = 0; p < problems.size(); ++p) {
     const auto texts = std::span(samples.texts).subspan(p * n, n);
     const auto scores = std::span(samples.right).subspan(p * n, n);
     double sum = 0.0;
     for (const double score : scores) sum += score;
-    shares.push_back(sum / static_cast<double>(n));
+    result.right_shares.push_back(sum / static_cast<double>(n));
     result.pass_at_n += sum > 0.0 ? 1.0 : 0.0;
     result.majority += majority_is_right(texts.first(voters), scores.first(voters)) ? 1.0 : 0.0;
     for (const std::string& text : texts) formatted += follows_format(text) ? 1 : 0;
   }
-  result.pass_at_1 = bootstrap_mean(shares, options.seed);
+  result.pass_at_1 = bootstrap_mean(result.right_shares, options.seed);
   result.sampled_tokens = samples.tokens;
   result.reward_failures = samples.failures;
   const auto count = static_cast<double>(problems.size());

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "datasets/problem.h"
 #include "policy/prompt_template.h"
@@ -38,6 +39,7 @@ struct Evaluation {
   std::int64_t sampled_tokens = 0;   // greedy included
   std::int64_t reward_failures = 0;  // completions that `right` failed on, counted as not right
   double seconds = 0.0;
+  std::vector<double> right_shares;  // [num_problems] share of a problem's samples that are right
 };
 
 /// Right is a completion to which `right` gives more than 0.5; one that it fails on or does not

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "rl/grpo_trainer.h"
+#include "rl/prompt_lengths.h"
 #include "rl/run_settings.h"
 #include "rl/training_numerics.h"
 #include "rl/training_options.h"
@@ -15,27 +16,6 @@
 
 namespace zeroth {
 namespace {
-
-void check_lengths(const std::string& source, const GrpoConfig& config, const TrainedPolicy& policy,
-                   const std::vector<Problem>& problems, const PromptTemplate& prompt_template) {
-  for (const Problem& problem : problems) {
-    const auto prompt = static_cast<std::int64_t>(
-        policy.tokenizer().encode(prompt_template.render(problem.question)).size());
-    if (prompt == 0 ||
-        prompt + config.max_completion_length > policy.config().max_position_embeddings) {
-      throw InputError({.source = source,
-                        .field = problem.id,
-                        .expected = "a prompt of 1 to " +
-                                    std::to_string(policy.config().max_position_embeddings -
-                                                   config.max_completion_length) +
-                                    " tokens, to leave max_completion_length (" +
-                                    std::to_string(config.max_completion_length) +
-                                    ") of max_position_embeddings (" +
-                                    std::to_string(policy.config().max_position_embeddings) + ")",
-                        .actual = std::to_string(prompt)});
-    }
-  }
-}
 
 // The starting policy, frozen, for the KL term.
 struct Reference {
@@ -98,9 +78,12 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
                      const GrpoInputs& inputs, TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
                        parse_mla_prefix(config.mla_prefix));
-  check_lengths(config.dataset_name, config, policy, inputs.problems, inputs.prompt_template);
-  check_lengths(config.eval_dataset_name, config, policy, inputs.eval_problems,
-                inputs.prompt_template);
+  const auto check_lengths = [&](const std::string& source, const std::vector<Problem>& problems) {
+    check_prompt_lengths(source, problems, inputs.prompt_template, policy.tokenizer(),
+                         policy.config(), config.max_completion_length);
+  };
+  check_lengths(config.dataset_name, inputs.problems);
+  check_lengths(config.eval_dataset_name, inputs.eval_problems);
   RunSettings settings = run_settings(config);
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
   settings.emplace_back("data_sha256", data_sha256(inputs.problems, inputs.prompt_template));

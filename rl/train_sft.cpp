@@ -52,18 +52,15 @@ std::vector<TrainingGroup> make_examples(const TrainedPolicy& policy, const SftC
 
 }  // namespace
 
-RunResult train_sft(const Context& context, Collectives& ranks, const SftConfig& config,
-                    const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
-                    TrainingHooks hooks) {
-  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
-                       parse_mla_prefix(config.mla_prefix));
+RunResult train_examples(const Context& context, Collectives& ranks, const SftConfig& config,
+                         const ExamplesToTrain& inputs, TrainedPolicy& policy,
+                         TrainingHooks hooks) {
   RunSettings settings = run_settings(config);
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
-  settings.emplace_back("data_sha256", data_sha256(problems, prompt_template));
+  settings.insert(settings.end(), inputs.settings.begin(), inputs.settings.end());
   settings.emplace_back(kNumericsKey, training_numerics(context, parse_dtype(config.dtype)));
-  TrainingRun run(config, ranks, "sft", std::move(settings), policy, std::move(hooks));
-  const std::vector<TrainingGroup> examples =
-      make_examples(policy, config, problems, prompt_template, run);
+  TrainingRun run(config, ranks, inputs.command, std::move(settings), policy, std::move(hooks));
+  const std::vector<TrainingGroup> examples = inputs.make(run);
   const ProblemOrder order(examples.size(), static_cast<std::uint64_t>(config.seed));
   SftTrainer trainer(
       context, ranks, policy,
@@ -81,6 +78,21 @@ RunResult train_sft(const Context& context, Collectives& ranks, const SftConfig&
     if (!run.after_step(step, trainer.num_tokens(), metrics)) break;
   }
   return run.finish();
+}
+
+RunResult train_sft(const Context& context, Collectives& ranks, const SftConfig& config,
+                    const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
+                    TrainingHooks hooks) {
+  TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
+                       parse_mla_prefix(config.mla_prefix));
+  return train_examples(context, ranks, config,
+                        {.command = "sft",
+                         .settings = {{"data_sha256", data_sha256(problems, prompt_template)}},
+                         .make =
+                             [&](const TrainingRun& run) {
+                               return make_examples(policy, config, problems, prompt_template, run);
+                             }},
+                        policy, std::move(hooks));
 }
 
 }  // namespace zeroth
