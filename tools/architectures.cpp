@@ -73,14 +73,45 @@ constexpr std::string_view kTinyDense = R"({
   "torch_dtype": "float32"
 })";
 
+// A student of tiny-mla-moe: dense, two fifths of its parameters.
+constexpr std::string_view kTinyDenseStudent = R"({
+  "architectures": ["Qwen2ForCausalLM"],
+  "model_type": "qwen2",
+  "hidden_size": 128,
+  "num_hidden_layers": 2,
+  "intermediate_size": 256,
+  "num_attention_heads": 4,
+  "num_key_value_heads": 2,
+  "hidden_act": "silu",
+  "attention_dropout": 0.0,
+  "use_sliding_window": false,
+  "rms_norm_eps": 1e-06,
+  "rope_theta": 10000.0,
+  "max_position_embeddings": 2048,
+  "initializer_range": 0.06,
+  "tie_word_embeddings": false,
+  "torch_dtype": "float32"
+})";
+
+struct NamedArchitecture {
+  std::string_view name;
+  std::string_view config;
+};
+
+constexpr NamedArchitecture kArchitectures[] = {{"tiny-mla-moe", kTinyMlaMoe},
+                                                {"tiny-dense", kTinyDense},
+                                                {"tiny-dense-student", kTinyDenseStudent}};
+
 }  // namespace
 
 boost::json::object architecture_config(const std::string& name) {
-  if (name == "tiny-mla-moe") return boost::json::parse(kTinyMlaMoe).as_object();
-  if (name == "tiny-dense") return boost::json::parse(kTinyDense).as_object();
-  if (!std::filesystem::exists(name)) {
-    const std::string nearest =
-        nearest_name(name, std::vector<std::string>{"tiny-mla-moe", "tiny-dense"});
+  std::vector<std::string> names;
+  for (const NamedArchitecture& architecture : kArchitectures) {
+    if (name == architecture.name) return boost::json::parse(architecture.config).as_object();
+    names.emplace_back(architecture.name);
+  }
+  if (!std::filesystem::is_regular_file(name)) {
+    const std::string nearest = nearest_name(name, names);
     throw InputError({.source = "--architecture",
                       .field = "",
                       .expected = nearest + ", another name that --help lists, or a config.json",

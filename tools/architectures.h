@@ -6,8 +6,9 @@
 
 namespace zeroth {
 
-/// The object of "tiny-mla-moe" or "tiny-dense", or what stands in the config.json that `name` is
-/// the path of. Vocabulary and special tokens are those of no tokenizer yet. Throws InputError.
+/// The object of "tiny-mla-moe", "tiny-dense" or "tiny-dense-student", or what stands in the
+/// config.json that `name` is the path of. Vocabulary and special tokens are those of no tokenizer
+/// yet. Throws InputError.
 boost::json::object architecture_config(const std::string& name);
 
 }  // namespace zeroth

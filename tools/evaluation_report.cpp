@@ -37,4 +37,41 @@ boost::json::object evaluation_json(const Evaluation& e) {
           {"seconds", e.seconds}};
 }
 
+boost::json::object evaluation_record(const Evaluation& e) {
+  return {{"problems", e.num_problems},
+          {"num_generations", e.num_generations},
+          {"pass_at_1", e.pass_at_1.mean},
+          {"ci95_low", e.pass_at_1.low},
+          {"ci95_high", e.pass_at_1.high},
+          {"greedy", e.greedy},
+          {"majority_generations", e.majority_generations},
+          {"majority", e.majority},
+          {"pass_at_n", e.pass_at_n},
+          {"format_rate", e.format_rate},
+          {"mean_length", e.mean_length},
+          {"sampled_tokens", e.sampled_tokens},
+          {"seconds", e.seconds},
+          {"right_shares", boost::json::array(e.right_shares.begin(), e.right_shares.end())}};
+}
+
+Evaluation read_evaluation_record(const JsonReader& json) {
+  Evaluation e{.num_problems = json.get_int64("problems"),
+               .num_generations = json.get_int64("num_generations"),
+               .pass_at_1 = {.mean = json.get_double("pass_at_1"),
+                             .low = json.get_double("ci95_low"),
+                             .high = json.get_double("ci95_high")},
+               .greedy = json.get_double("greedy"),
+               .majority_generations = json.get_int64("majority_generations"),
+               .majority = json.get_double("majority"),
+               .pass_at_n = json.get_double("pass_at_n"),
+               .format_rate = json.get_double("format_rate"),
+               .mean_length = json.get_double("mean_length"),
+               .sampled_tokens = json.get_int64("sampled_tokens"),
+               .seconds = json.get_double("seconds"),
+               .right_shares = {}};
+  for (const JsonReader& share : json.child("right_shares").elements())
+    e.right_shares.push_back(share.as_double());
+  return e;
+}
+
 }  // namespace zeroth

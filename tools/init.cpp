@@ -10,6 +10,7 @@
 #include "policy/model_config.h"
 #include "policy/tokenizer.h"
 #include "policy/weights.h"
+#include "rl/checkpoint.h"
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
@@ -85,6 +86,25 @@ void write_checkpoint(const Plan& plan, const InitConfig& config) {
 void write_initial_checkpoint(const InitConfig& config) {
   require_no_directory(config.output_dir);
   write_checkpoint(make_plan(config), config);
+}
+
+ModelConfig initial_student_config(const std::string& architecture, const ModelConfig& teacher) {
+  boost::json::object json = architecture_config(architecture);
+  const boost::json::value of_teacher = boost::json::parse(teacher.hf_json);
+  json["vocab_size"] = teacher.vocab_size;
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    json.erase(key);
+    if (const auto* id = of_teacher.as_object().if_contains(key)) json[key] = *id;
+  }
+  return parse_model_config(write_json(json, JsonLayout::indented) + "\n", architecture);
+}
+
+void write_initial_student(const ModelConfig& student,
+                           const std::filesystem::path& teacher_directory, std::uint64_t seed,
+                           const std::filesystem::path& output_dir) {
+  Weights weights(student);
+  initialize_weights(weights, student, seed);
+  save_model(output_dir, student, weights, teacher_directory);
 }
 
 int run_init(int argc, char** argv) {

@@ -1,6 +1,11 @@
 // A checkpoint with random weights, as zeroth init and the quickstart make it.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "policy/model_config.h"
 #include "rl/config.h"
 
 namespace zeroth {
@@ -10,5 +15,15 @@ namespace zeroth {
 /// InputError for an architecture that is not known or not consistent, an alphabet that is none,
 /// and a directory that is there.
 void write_initial_checkpoint(const InitConfig& config);
+
+/// What the student of a teacher is before it has learnt anything: `architecture` (a name or a
+/// config.json) with the teacher's vocabulary and special tokens. InputError as above.
+ModelConfig initial_student_config(const std::string& architecture, const ModelConfig& teacher);
+
+/// Writes that with random weights, and the tokenizer's files that stand in `teacher_directory`, to
+/// `output_dir`, in place of what is there.
+void write_initial_student(const ModelConfig& student,
+                           const std::filesystem::path& teacher_directory, std::uint64_t seed,
+                           const std::filesystem::path& output_dir);
 
 }  // namespace zeroth

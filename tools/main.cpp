@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"init", "write a checkpoint with random weights", zeroth::run_init},
     {"sft", "supervised fine-tuning on a data set's solutions", zeroth::run_sft},
     {"grpo", "reinforcement learning with group-relative advantages", zeroth::run_grpo},
+    {"distill", "a student from a teacher's samples that pass the rules", zeroth::run_distill},
     {"sample", "completions of one prompt", zeroth::run_sample},
     {"eval", "pass@1, greedy, maj@n and pass@n of a checkpoint", zeroth::run_eval},
     {"score", "reward the completions of a JSONL file", zeroth::run_score},

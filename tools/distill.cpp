@@ -1,0 +1,123 @@
+// zeroth distill: samples a teacher, keeps what the rules accept, trains a student on it and
+// compares the two.
+
+#include <iostream>
+#include <memory>
+
+#include "policy/weights.h"
+#include "rl/training_options.h"
+#include "system/json.h"
+#include "tools/clock.h"
+#include "tools/commands.h"
+#include "tools/compute.h"
+#include "tools/distill_run.h"
+#include "tools/init.h"
+#include "tools/memory_plan.h"
+#include "tools/options.h"
+#include "tools/progress.h"
+#include "tools/stop.h"
+
+namespace zeroth {
+namespace {
+
+ModelConfig student_config(const DistillOptions& options, const ModelConfig& teacher) {
+  if (std::filesystem::is_directory(options.student))
+    return read_model_config(options.student + "/config.json");
+  return initial_student_config(options.student, teacher);
+}
+
+void print_plan(const DistillOptions& options, const DistillData& data) {
+  const ModelConfig teacher = read_model_config(options.teacher_model_name_or_path + "/config.json",
+                                                parse_mla_prefix(options.mla_prefix));
+  const ModelConfig student = student_config(options, teacher);
+  const std::int64_t problems = num_sampled_problems(options, data);
+  std::cout << "traces: " << problems << " of " << data.train.size() << " problems ("
+            << data.held_out << " more are test problems), " << options.num_generations
+            << " samples of each\n"
+            << "student: " << Weights(student).num_parameters() << " parameters, the teacher has "
+            << Weights(teacher).num_parameters() << "\n"
+            << "evaluation: " << data.test.size() << " problems, " << options.num_eval_generations
+            << " samples of each\n"
+            << "training holds\n"
+            << describe(plan_sft(student, options));
+}
+
+// The bar of the stage that is going on.
+class StageProgress {
+ public:
+  void update(const std::string& stage, const std::string& unit, std::int64_t done,
+              std::int64_t total, const std::string& note) {
+    if (stage != stage_) {
+      finish();
+      stage_ = stage;
+      progress_ = std::make_unique<Progress>(stderr_progress(stage, unit, total, done));
+    }
+    progress_->update(done, note);
+  }
+  void finish() {
+    if (progress_) progress_->finish();
+    progress_.reset();
+    stage_.clear();
+  }
+
+ private:
+  std::string stage_;
+  std::unique_ptr<Progress> progress_;
+};
+
+}  // namespace
+
+int run_distill(int argc, char** argv) {
+  DistillOptions config;
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "distill",
+               .summary = "a student from a teacher's samples that pass the rules",
+               .positional = ""});
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return kExitDone;
+  }
+  const DistillData data = load_distill_data(config);
+  if (options.dry_run) {
+    std::cout << to_toml_with_provenance(options) << "\n";
+    print_plan(config, data);
+    return kExitDone;
+  }
+  const Compute compute(config);
+  const StopRequest stop(config.max_seconds, monotonic_seconds);
+  std::filesystem::create_directories(config.output_dir);
+  write_file_atomically(std::filesystem::path(config.output_dir) / "config.toml",
+                        to_toml_with_provenance(options));
+  std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
+            << data.train.size() << " problems";
+  if (data.held_out > 0) std::cerr << ", " << data.held_out << " left out, which are test problems";
+  std::cerr << "\n";
+  StageProgress progress;
+  try {
+    const DistillResult result =
+        distill(compute.context(), config, data,
+                {.note =
+                     [&](const std::string& text) {
+                       progress.finish();
+                       std::cerr << text << "\n";
+                     },
+                 .stop_requested = [&] { return stop.requested(); },
+                 .progress =
+                     [&](const std::string& stage, const std::string& unit, std::int64_t done,
+                         std::int64_t total, const std::string& note) {
+                       progress.update(stage, unit, done, total, note);
+                     }});
+    progress.finish();
+    std::cout << (config.json ? write_json(distill_json(result)) + "\n" : distill_table(result));
+    std::cerr << "wrote " << result.student.string() << "\n";
+    return kExitDone;
+  } catch (const Interrupted&) {
+    progress.finish();
+    std::cerr << "distill: " << stop.reason() << "; the same command goes on from "
+              << config.output_dir << "\n";
+    return kExitInterrupted;
+  }
+}
+
+}  // namespace zeroth
