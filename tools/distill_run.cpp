@@ -446,17 +446,21 @@ std::string distill_table(const DistillResult& result) {
   return text + line;
 }
 
+boost::json::object policy_json(const EvaluatedPolicy& policy) {
+  boost::json::object json = evaluation_json(policy.evaluation);
+  json["parameters"] = policy.parameters;
+  json["active_parameters"] = policy.active_parameters;
+  json["bytes"] = policy.bytes;
+  json["tokens_per_second"] =
+      static_cast<double>(policy.evaluation.sampled_tokens) / policy.evaluation.seconds;
+  return json;
+}
+
 boost::json::object distill_json(const DistillResult& result) {
   boost::json::object json;
   for (const EvaluatedPolicy& policy : result.policies) {
-    boost::json::object entry = evaluation_json(policy.evaluation);
-    entry["checkpoint"] = policy.checkpoint.string();
-    entry["parameters"] = policy.parameters;
-    entry["active_parameters"] = policy.active_parameters;
-    entry["bytes"] = policy.bytes;
-    entry["tokens_per_second"] =
-        static_cast<double>(policy.evaluation.sampled_tokens) / policy.evaluation.seconds;
-    json[policy.name] = std::move(entry);
+    json[policy.name] = policy_json(policy);
+    json[policy.name].as_object()["checkpoint"] = policy.checkpoint.string();
   }
   json["teacher_less_student"] = {
       {"pass_at_1", result.difference.mean},

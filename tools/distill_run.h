@@ -81,5 +81,6 @@ DistillResult distill(const Context& context, const DistillOptions& options,
 /// Evaluations, sizes and the paired difference as tables; and as JSON.
 std::string distill_table(const DistillResult& result);
 boost::json::object distill_json(const DistillResult& result);
+boost::json::object policy_json(const EvaluatedPolicy& policy);
 
 }  // namespace zeroth

@@ -30,6 +30,7 @@
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/quickstart_settings.h"
+#include "tools/quickstart_student.h"
 #include "tools/rejection_sampling.h"
 #include "tools/stop.h"
 
@@ -50,6 +51,8 @@ void check(const QuickstartConfig& config) {
   positive("num_generations", config.num_generations, 2);
   positive("num_prompts_per_step", config.num_prompts_per_step, 1);
   positive("num_eval_generations", config.num_eval_generations, 1);
+  positive("num_student_problems", config.num_student_problems, 1);
+  positive("student_steps", config.student_steps, 0);
 }
 
 namespace {
@@ -96,8 +99,10 @@ class Quickstart {
     const Evaluation grpo = measure(trained, config_.num_eval_generations, "grpo");
     std::optional<Evaluation> control;
     if (config_.control) control = run_control();
-    print(base, grpo, control);
-    write_summary(base, grpo, control, trained);
+    std::optional<DistillResult> student;
+    if (config_.student_steps > 0) student = run_student(trained);
+    print(base, grpo, control, student);
+    write_summary(base, grpo, control, student, trained);
     write_page();
   }
 
@@ -105,7 +110,11 @@ class Quickstart {
   void check_settings() const {
     QuickstartConfig same = config_;
     same.control = false;
-    const std::string text = settings_text(run_settings(same));
+    RunSettings settings = run_settings(same);
+    std::erase_if(settings, [](const auto& setting) {  // the student's stages look after themselves
+      return setting.first == "student_steps" || setting.first == "num_student_problems";
+    });
+    const std::string text = settings_text(settings);
     const fs::path file = root_ / "settings.txt";
     if (!fs::exists(file)) {
       fs::create_directories(root_);
@@ -245,21 +254,48 @@ class Quickstart {
     const double start = monotonic_seconds();
     if (!fs::exists(root_ / "control")) {
       rejection_sampling(
-          compute_.context(), grpo_config(), train_, prompt_template_, *right_, root_ / "control",
+          compute_.context(), grpo_config(), train_, prompt_template_,
+          named_rewards({"accuracy_in_format"}, {}), root_ / "control",
           [](const std::string& text) { std::cerr << text << "\n"; }, [this] { stop_.check(); });
     }
     seconds_["control"] = monotonic_seconds() - start;
     return measure(root_ / "control", config_.num_eval_generations, "control");
   }
 
+  DistillResult run_student(const fs::path& trained) {
+    const double start = monotonic_seconds();
+    std::optional<Progress> progress;
+    std::string stage;
+    const DistillResult result = quickstart_student(
+        compute_.context(), config_, trained, root_ / "distill", train_, test_, prompt_template_,
+        {.note = [](const std::string& text) { std::cerr << text << "\n"; },
+         .stop_requested = [this] { return stop_.requested(); },
+         .progress =
+             [&](const std::string& name, const std::string& unit, std::int64_t done,
+                 std::int64_t total, const std::string& note) {
+               if (name != stage) progress.emplace(stderr_progress(name, unit, total, done));
+               stage = name;
+               progress->update(done, note);
+             }});
+    seconds_["student"] = monotonic_seconds() - start;
+    return result;
+  }
+
   void print(const Evaluation& base, const Evaluation& grpo,
-             const std::optional<Evaluation>& control) const {
+             const std::optional<Evaluation>& control,
+             const std::optional<DistillResult>& student) const {
     std::cout << "\n"
               << test_.size() << " test problems, " << parameters_ << " parameters ("
               << active_parameters_ << " active)\n"
               << evaluation_header() << evaluation_row("base", base)
               << evaluation_row("after GRPO", grpo);
     if (control) std::cout << evaluation_row("control", *control);
+    if (student) {
+      const EvaluatedPolicy& policy = student->student_policy();
+      std::cout << evaluation_row("student", policy.evaluation) << "\nthe student has "
+                << policy.parameters << " parameters, all active: " << student->student.string()
+                << "\n";
+    }
     std::cout << "\nseconds:";
     for (const auto& [phase, seconds] : seconds_) std::printf(" %s %.1f", phase.c_str(), seconds);
     std::cout << "\n";
@@ -273,7 +309,8 @@ class Quickstart {
   }
 
   void write_summary(const Evaluation& base, const Evaluation& grpo,
-                     const std::optional<Evaluation>& control, const fs::path& trained) const {
+                     const std::optional<Evaluation>& control,
+                     const std::optional<DistillResult>& student, const fs::path& trained) const {
     boost::json::object seconds;
     for (const auto& [phase, value] : seconds_) seconds[phase] = value;
     boost::json::object json = {{"seed", config_.seed},
@@ -285,6 +322,10 @@ class Quickstart {
                                 {"grpo_checkpoint", trained.string()},
                                 {"seconds", std::move(seconds)}};
     if (control) json["control"] = entry(*control);
+    if (student) {
+      json["student"] = policy_json(student->student_policy());
+      json["student_checkpoint"] = student->student.string();
+    }
     write_file_atomically(root_ / "summary.json", write_json(json, JsonLayout::indented) + "\n");
     std::cerr << "wrote " << (root_ / "summary.json").string() << "\n";
   }

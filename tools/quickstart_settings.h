@@ -18,6 +18,8 @@ struct QuickstartConfig : PolicyOptions {
   std::int64_t num_generations = 100;
   std::int64_t num_prompts_per_step = 8;
   std::int64_t num_eval_generations = 16;
+  std::int64_t num_student_problems = 6000;
+  std::int64_t student_steps = 400;
   bool control = false;
 };
 
@@ -33,6 +35,9 @@ void visit_fields(Visitor& v, QuickstartConfig& c) {
   v("num_generations", c.num_generations, "completions of one prompt: a group");
   v("num_prompts_per_step", c.num_prompts_per_step, "groups a step");
   v("num_eval_generations", c.num_eval_generations, "samples of each of the 600 test problems");
+  v("num_student_problems", c.num_student_problems,
+    "problems of which the trained model is sampled for the student");
+  v("student_steps", c.student_steps, "steps of the student's training; 0 = no student");
   v("control", c.control, "also spend the same sampled tokens on rejection-sampling fine-tuning");
 }
 

@@ -4,6 +4,7 @@
 
 #include "datasets/order.h"
 #include "rl/checkpoint.h"
+#include "rl/sample_traces.h"
 #include "rl/sft_trainer.h"
 #include "rl/training_options.h"
 #include "rollout/local_engine.h"
@@ -21,7 +22,8 @@ struct Round {
 
 Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig& config,
                    const std::vector<const Problem*>& problems,
-                   const PromptTemplate& prompt_template, const Reward& right, std::int64_t step) {
+                   const PromptTemplate& prompt_template, const WeightedRewards& right,
+                   std::int64_t step) {
   std::vector<GenerateRequest> requests;
   for (std::size_t i = 0; i < problems.size(); ++i) {
     requests.push_back(
@@ -37,11 +39,10 @@ Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig
   Round round;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     TrainingGroup kept{.prompt = requests[g].prompt, .completions = {}};
-    for (const Completion& completion : groups[g].completions) {
-      const std::string text = policy.tokenizer().decode(completion.tokens, true);
-      const RewardItem item{.completion = text, .reference = problems[g]->answer};
-      const bool ended = completion.stop_reason == StopReason::end_of_sequence;
-      if (ended && right.score({&item, 1})[0] > 0.5) kept.completions.push_back(completion.tokens);
+    for (const SampledTrace& trace : score_group(policy.tokenizer(), *problems[g],
+                                                 prompt_template.render(problems[g]->question),
+                                                 groups[g], right, config.max_completion_length)) {
+      if (trace.finished && trace.rewards[0] > 0.5) kept.completions.push_back(trace.tokens);
       ++round.sampled;
     }
     round.kept += static_cast<std::int64_t>(kept.completions.size());
@@ -54,7 +55,7 @@ Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig
 
 void rejection_sampling(const Context& context, const GrpoConfig& config,
                         const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
-                        const Reward& right, const std::filesystem::path& to,
+                        const WeightedRewards& right, const std::filesystem::path& to,
                         const std::function<void(const std::string&)>& note,
                         const std::function<void()>& check_stop) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
