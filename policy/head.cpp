@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/moe_permute.h"
 #include "kernels/rms_norm.h"
 #include "kernels/token_logprob.h"
 
@@ -83,7 +84,7 @@ void head_forward(const Context& context, const PackedPolicy& policy, const floa
 void head_backward(const Context& context, const PackedPolicy& policy, const float* hidden,
                    std::int64_t num_rows, const HeadTargets& targets, double temperature,
                    std::span<const float> dlogprobs, HeadBuffers& buffers, float* dhidden,
-                   float* gradients) {
+                   float* gradients, const LogitsLoss& logits_loss) {
   const Head head{context, policy, buffers};
   const std::int64_t D = head.D;
   head.normalize(hidden, targets.rows);
@@ -100,6 +101,8 @@ void head_backward(const Context& context, const PackedPolicy& policy, const flo
     const std::int64_t end = targets.segments[static_cast<std::size_t>(stop)];
     if (end > begin) {
       float* dlogits = head.logits(begin, end);
+      const std::int64_t size = (end - begin) * head.V;
+      if (logits_loss) logits_loss(begin, end, dlogits, buffers.dlogits.resize(size));
       token_logprob_backward(context, {.logits = dlogits,
                                        .R = end - begin,
                                        .V = head.V,
@@ -107,6 +110,7 @@ void head_backward(const Context& context, const PackedPolicy& policy, const flo
                                        .target_offsets = targets.target_offsets.data() + begin,
                                        .targets = targets.targets.data(),
                                        .dlogprobs = dlogprobs.data()});
+      if (logits_loss) add_to(context, {.x = buffers.dlogits.data(), .y = dlogits, .n = size});
       gemm(context, {.x = dlogits,
                      .ldx = head.V,
                      .M = end - begin,

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "rl/losses/distill.h"
+
 namespace zeroth {
 
 Learner::Learner(const Context& context, const PackedPolicy& policy, Config config)
@@ -14,15 +16,61 @@ Learner::Learner(const Context& context, const PackedPolicy& policy, Config conf
       dcache_(policy.config()) {}
 
 BatchForward Learner::evaluate(std::span<const TrainingGroup> groups) {
+  teacher_ = {};
   return run(groups, nullptr, nullptr);
 }
 
 BatchForward Learner::train(std::span<const TrainingGroup> groups, const ChunkLoss& loss,
-                            std::span<float> gradients) {
+                            std::span<float> gradients, const TeacherTerm& teacher) {
   if (gradients.size() != policy_.weights().values().size()) {
     throw std::invalid_argument("Learner::train: gradients are not laid out as the weights");
   }
+  set_teacher(teacher);
   return run(groups, &loss, gradients.data());
+}
+
+void Learner::set_teacher(const TeacherTerm& teacher) {
+  const bool other = teacher.policy != teacher_.policy;
+  teacher_ = teacher;
+  if (teacher.policy == nullptr) return;
+  if (teacher.policy->config().vocab_size != policy_.config().vocab_size)
+    throw std::invalid_argument("Learner: the teacher has another vocabulary");
+  if (expands_prompts(teacher.policy->config()) || expands_prompts(policy_.config()))
+    throw std::invalid_argument("Learner: teacher and student have to meet prompts absorbed");
+  if (config_.temperature != 1.0)
+    throw std::invalid_argument("Learner: a teacher is learnt at temperature 1");
+  if (other || !teacher_cache_) teacher_cache_ = std::make_unique<Cache>(teacher.policy->config());
+}
+
+// Asks the teacher, whose hidden states are in `activations`, for its logits of the same rows.
+LogitsLoss Learner::teacher_loss(const Activations& activations, const HeadTargets& targets,
+                                 BatchForward& out) {
+  if (teacher_.policy == nullptr) return {};
+  return [&](std::int64_t begin, std::int64_t end, const float* logits, float* dlogits) {
+    const auto first = static_cast<std::size_t>(begin);
+    const auto rows = static_cast<std::size_t>(end - begin);
+    const std::size_t size = rows * static_cast<std::size_t>(policy_.config().vocab_size);
+    const float* of_teacher =
+        head_logits(context_, *teacher_.policy, activations.hidden.data(),
+                    std::span(targets.rows).subspan(first, rows), teacher_buffers_);
+    std::vector<double> weights(rows);
+    std::vector<double> divergences(rows);
+    const auto tokens = [&](std::size_t r) {  // that follow the row: a shared prompt has several
+      return static_cast<double>(targets.target_offsets[first + r + 1] -
+                                 targets.target_offsets[first + r]);
+    };
+    for (std::size_t r = 0; r < rows; ++r) weights[r] = tokens(r) * teacher_.token_weight;
+    forward_kl(context_, {.student = {logits, size},
+                          .teacher = {of_teacher, size},
+                          .vocab_size = policy_.config().vocab_size,
+                          .weights = weights,
+                          .dlogits = {dlogits, size},
+                          .divergences = divergences});
+    for (std::size_t r = 0; r < rows; ++r) {
+      out.loss.kl += tokens(r) * divergences[r];
+      out.loss.loss += weights[r] * divergences[r];
+    }
+  };
 }
 
 BatchForward Learner::run(std::span<const TrainingGroup> groups, const ChunkLoss* loss,
@@ -37,7 +85,7 @@ BatchForward Learner::run(std::span<const TrainingGroup> groups, const ChunkLoss
   }
   for (const Chunk& chunk : chunks()) run_chunk(chunk, groups, loss, gradients, out);
   if (loss != nullptr) {
-    backward_prompts(gradients);
+    backward_prompts(gradients, out);
     end_embedding_gradient(gradients);
   }
   out.experts.insert(out.experts.end(), prompt_experts_.begin(), prompt_experts_.end());
@@ -92,6 +140,8 @@ void Learner::lay_out(std::span<const TrainingGroup> groups, BatchForward& out) 
   first_completion_row_ = expands_prompts(policy_.config()) ? 0 : rows;
   cache_.resize(first_completion_row_ + largest_chunk, rows);
   dcache_.resize(first_completion_row_ + largest_chunk, rows);
+  if (teacher_.policy != nullptr)
+    teacher_cache_->resize(first_completion_row_ + largest_chunk, rows);
 }
 
 // The decoder checks the tokens it is fed; a completion's last one is a target only.
@@ -166,6 +216,9 @@ void Learner::forward_prompts(std::span<const TrainingGroup> groups, bool keep, 
   prompt_activations_.keep_layers = keep;
   decoder_forward(context_, policy_, prompt_batch_, cache_, prompt_activations_);
   note_experts(prompt_activations_, prompt_batch_.size(), prompt_experts_, out);
+  if (teacher_.policy != nullptr)
+    decoder_forward(context_, *teacher_.policy, prompt_batch_, *teacher_cache_,
+                    teacher_prompt_activations_);
   first_logprobs_.resize(completions_.size());
   first_dlogprobs_.assign(completions_.size(), 0.0F);
   std::vector<float> entropies(groups.size());
@@ -253,9 +306,13 @@ void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> group
     dlogprobs.insert(dlogprobs.end(), rest, rest + completions_[i].fed());
   }
   if (fed == 0) return;
+  if (teacher_.policy != nullptr)
+    decoder_forward(context_, *teacher_.policy, chunk_batch_, *teacher_cache_,
+                    teacher_chunk_activations_);
   head_backward(context_, policy_, chunk_activations_.hidden.data(), fed, chunk_targets_,
                 config_.temperature, dlogprobs, head_buffers_,
-                scratch_.dx.resize(fed * policy_.config().hidden_size), gradients);
+                scratch_.dx.resize(fed * policy_.config().hidden_size), gradients,
+                teacher_loss(teacher_chunk_activations_, chunk_targets_, out));
   for (std::size_t layer = 0; layer < policy_.config().layers.size(); ++layer) {
     float* rows = dcache_.layer(layer) + first_completion_row_ * dcache_.width(layer);
     std::fill_n(rows, fed * dcache_.width(layer), 0.0F);
@@ -264,11 +321,12 @@ void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> group
                    gradients, embedding_gradient_);
 }
 
-void Learner::backward_prompts(float* gradients) {
+void Learner::backward_prompts(float* gradients, BatchForward& out) {
   const std::int64_t rows = prompt_batch_.size();
   head_backward(context_, policy_, prompt_activations_.hidden.data(), rows, prompt_targets_,
                 config_.temperature, first_dlogprobs_, head_buffers_,
-                scratch_.dx.resize(rows * policy_.config().hidden_size), gradients);
+                scratch_.dx.resize(rows * policy_.config().hidden_size), gradients,
+                teacher_loss(teacher_prompt_activations_, prompt_targets_, out));
   decoder_backward(context_, policy_, prompt_batch_, cache_, prompt_activations_, scratch_, dcache_,
                    gradients, embedding_gradient_);
 }

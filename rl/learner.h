@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -49,6 +50,12 @@ struct BatchForward {
   std::int64_t forward_tokens = 0;  // tokens fed, prompts once a group
 };
 
+/// A teacher whose next-token distributions are learnt beside the tokens (rl/losses/distill.h).
+struct TeacherTerm {
+  const PackedPolicy* policy = nullptr;  // of the student's vocabulary, its prompts not expanded
+  double token_weight = 0.0;  // of a completion token's divergence in the loss of the whole batch
+};
+
 class Learner {
  public:
   struct Config {
@@ -63,9 +70,11 @@ class Learner {
   /// position outside the model's range.
   BatchForward evaluate(std::span<const TrainingGroup> groups);
 
-  /// Log-probs, the loss, and its gradient added to `gradients` (flat, laid out as Weights).
+  /// Log-probs, the loss, and its gradient added to `gradients` (flat, laid out as Weights). With a
+  /// teacher its divergence is added to loss.kl, weighted to loss.loss; std::invalid_argument for
+  /// another vocabulary, expanded prompts or a temperature that is not 1.
   BatchForward train(std::span<const TrainingGroup> groups, const ChunkLoss& loss,
-                     std::span<float> gradients);
+                     std::span<float> gradients, const TeacherTerm& teacher = {});
 
  private:
   struct Completion {
@@ -85,7 +94,10 @@ class Learner {
   void run_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups, const ChunkLoss* loss,
                  float* gradients, BatchForward& out);
   void lay_out_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups);
-  void backward_prompts(float* gradients);
+  void backward_prompts(float* gradients, BatchForward& out);
+  void set_teacher(const TeacherTerm& teacher);
+  LogitsLoss teacher_loss(const Activations& activations, const HeadTargets& targets,
+                          BatchForward& out);
   void begin_embedding_gradient(float* gradients);
   void end_embedding_gradient(float* gradients) const;
   void note_experts(const Activations& activations, std::int64_t tokens,
@@ -108,6 +120,11 @@ class Learner {
   HeadTargets chunk_targets_;
   HeadBuffers head_buffers_;
   BackwardScratch scratch_;
+  TeacherTerm teacher_;  // of this pass
+  std::unique_ptr<Cache> teacher_cache_;
+  Activations teacher_prompt_activations_{false};
+  Activations teacher_chunk_activations_{false};
+  HeadBuffers teacher_buffers_;
   std::vector<float> first_logprobs_;   // [completions] of each one's first token
   std::vector<float> first_dlogprobs_;  // [completions]
   std::vector<std::uint16_t> prompt_experts_;

@@ -1,6 +1,7 @@
 #include "rl/sft_trainer.h"
 
 #include <chrono>
+#include <stdexcept>
 
 #include "rl/losses/sft.h"
 
@@ -20,7 +21,12 @@ SftTrainer::SftTrainer(const Context& context, Collectives& ranks, TrainedPolicy
       parallel_(context, ranks, policy,
                 {.exact = config.exact_ranks, .groups_per_unit = kExamplesPerUnit}),
       learner_(context, policy.packed(), {.micro_batch_tokens = config.micro_batch_tokens}),
-      router_bias_update_speed_(config.router_bias_update_speed) {}
+      router_bias_update_speed_(config.router_bias_update_speed),
+      teacher_(config.kd_weight > 0.0 ? config.teacher : nullptr),
+      kd_weight_(config.kd_weight) {
+  if (!(kd_weight_ >= 0.0 && kd_weight_ <= 1.0) || (kd_weight_ > 0.0 && teacher_ == nullptr))
+    throw std::invalid_argument("SftTrainer: kd_weight is 0 to 1, and 0 without a teacher");
+}
 
 std::vector<Metric> SftTrainer::step(std::span<const TrainingGroup> examples, double learning_rate,
                                      const AdamwOptions& options) {
@@ -36,27 +42,35 @@ std::vector<Metric> SftTrainer::step(std::span<const TrainingGroup> examples, do
     num_tokens_ += tokens.back();
   }
   const ChunkLoss loss = [&](const ChunkOfCompletions& chunk) {
-    return sft_loss(
-        {.logprobs = chunk.logprobs, .offsets = chunk.offsets, .num_tokens = completion_tokens});
+    return sft_loss({.logprobs = chunk.logprobs,
+                     .offsets = chunk.offsets,
+                     .num_tokens = completion_tokens,
+                     .weight = 1.0 - kd_weight_});
   };
+  const TeacherTerm teacher{.policy = teacher_,
+                            .token_weight = kd_weight_ / static_cast<double>(completion_tokens)};
   const StepSums sums =
       parallel_.gradient(parallel_.deal(tokens), examples.size(),
                          [&](const TrainingUnit& unit, std::span<float> gradients) {
                            std::vector<TrainingGroup> batch;
                            for (const std::size_t i : unit.groups) batch.push_back(examples[i]);
-                           return learner_.train(batch, loss, gradients);
+                           return learner_.train(batch, loss, gradients, teacher);
                          });
   const double norm = policy_.update(learning_rate, options);
   parallel_.check_same(norm, "gradient's norm");
   if (router_bias_update_speed_ > 0.0)
     policy_.balance_experts(sums.expert_counts, router_bias_update_speed_);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return {{"loss", sums.loss.loss},
-          {"entropy", sums.entropy_sum / static_cast<double>(completion_tokens)},
-          {"grad_norm", norm},
-          {"learning_rate", learning_rate},
-          {"num_tokens", static_cast<double>(num_tokens_)},
-          {"step_time", elapsed.count()}};
+  std::vector<Metric> metrics = {
+      {"loss", sums.loss.loss},
+      {"entropy", sums.entropy_sum / static_cast<double>(completion_tokens)},
+      {"grad_norm", norm},
+      {"learning_rate", learning_rate},
+      {"num_tokens", static_cast<double>(num_tokens_)},
+      {"step_time", elapsed.count()}};
+  if (teacher_ != nullptr)
+    metrics.push_back({"kl", sums.loss.kl / static_cast<double>(completion_tokens)});
+  return metrics;
 }
 
 TrainingGroup make_example(const Tokenizer& tokenizer, std::int64_t eos_token_id,

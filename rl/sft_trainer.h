@@ -1,5 +1,5 @@
 // One step of supervised fine-tuning: the mean negative log-likelihood of the completion tokens,
-// the prompt's masked.
+// the prompt's masked; with a teacher, its distributions are learnt beside the tokens.
 #pragma once
 
 #include <cstdint>
@@ -19,13 +19,18 @@ class SftTrainer {
     std::int64_t micro_batch_tokens = 1024;
     double router_bias_update_speed = 0.0;
     bool exact_ranks = false;
+    /// The loss is (1 - kd_weight) of the tokens' and kd_weight of the divergence from the teacher
+    /// (rl/losses/distill.h); none where kd_weight is 0.
+    const PackedPolicy* teacher = nullptr;
+    double kd_weight = 0.0;
   };
   /// All references outlive the trainer.
   SftTrainer(const Context& context, Collectives& ranks, TrainedPolicy& policy,
              const Config& config);
 
   /// One update on `examples` (each a prompt with its completions), the same on every rank. Returns
-  /// loss, grad_norm, num_tokens, step_time.
+  /// loss, grad_norm, num_tokens, step_time; with a teacher also kl, the mean divergence of a
+  /// token.
   std::vector<Metric> step(std::span<const TrainingGroup> examples, double learning_rate,
                            const AdamwOptions& options);
 
@@ -38,6 +43,8 @@ class SftTrainer {
   DataParallel parallel_;
   Learner learner_;
   double router_bias_update_speed_;
+  const PackedPolicy* teacher_;
+  double kd_weight_;
   std::int64_t num_tokens_ = 0;
 };
 

@@ -62,9 +62,11 @@ RunResult train_examples(const Context& context, Collectives& ranks, const SftCo
   TrainingRun run(config, ranks, inputs.command, std::move(settings), policy, std::move(hooks));
   const std::vector<TrainingGroup> examples = inputs.make(run);
   const ProblemOrder order(examples.size(), static_cast<std::uint64_t>(config.seed));
-  SftTrainer trainer(
-      context, ranks, policy,
-      {.micro_batch_tokens = config.micro_batch_tokens, .exact_ranks = config.exact_ranks});
+  SftTrainer trainer(context, ranks, policy,
+                     {.micro_batch_tokens = config.micro_batch_tokens,
+                      .exact_ranks = config.exact_ranks,
+                      .teacher = inputs.teacher,
+                      .kd_weight = inputs.kd_weight});
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
   for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {

@@ -26,6 +26,8 @@ struct ExamplesToTrain {
   RunSettings settings;  // beside the configuration's: what the examples are a function of
   /// Called when the run is open; at least one example.
   std::function<std::vector<TrainingGroup>(const TrainingRun&)> make;
+  const PackedPolicy* teacher = nullptr;  // SftTrainer::Config
+  double kd_weight = 0.0;
 };
 
 /// Trains `policy`, or resumes it, as `config` says: a batch is the next examples of an order that

@@ -38,6 +38,11 @@ void check(const DistillOptions& c) {
     refuse("reward_threshold", "a finite number", "no finite number");
   require_at_least("max_loop_tokens", 0, c.max_loop_tokens);
   require_at_least("max_traces_per_problem", 0, c.max_traces_per_problem);
+  if (!(c.kd_weight >= 0.0 && c.kd_weight <= 1.0))
+    refuse("kd_weight", "0 to 1",
+           std::isfinite(c.kd_weight) ? json_number(c.kd_weight) : "no finite number");
+  if (c.kd_weight > 0.0 && c.mla_prefix != "absorbed")
+    refuse("mla_prefix", "absorbed where kd_weight is above 0", c.mla_prefix);
   require_at_least("num_eval_problems", 0, c.num_eval_problems);
   require_at_least("num_eval_generations", 1, c.num_eval_generations);
   require_at_least("max_num_seqs", 1, c.max_num_seqs);

@@ -40,6 +40,7 @@ struct DistillOptions : SftConfig {
   std::int64_t num_eval_generations = 16;
   std::int64_t max_num_seqs = 800;
   std::int64_t page_size = 16;
+  double kd_weight = 0.0;
   bool json = false;
 };
 
@@ -81,6 +82,9 @@ void visit_fields(Visitor& v, DistillOptions& c) {
     "tokens that may go by saying the same four times or more; 0 = any number");
   v("max_traces_per_problem", c.max_traces_per_problem,
     "traces of one problem that are kept, the first; 0 = all");
+  v("kd_weight", c.kd_weight,
+    "share of the loss that is the forward KL divergence from the teacher over the whole "
+    "vocabulary; 0 = the traces' tokens alone");
   v("eval_dataset_name", c.eval_dataset_name,
     "test problems, which are never sampled: JSONL file or generator; empty = as dataset_name, "
     "which then has to be a generator");

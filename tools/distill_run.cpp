@@ -154,8 +154,8 @@ class DistillRun {
                            policy.config, options_.max_completion_length);
     }
     find_student(policy);
-    RunSettings inputs = policy_inputs(
-        "teacher", teacher, model_sha256(policy.config, policy.weights), options_.mla_prefix);
+    teacher_sha256_ = model_sha256(policy.config, policy.weights);
+    RunSettings inputs = policy_inputs("teacher", teacher, teacher_sha256_, options_.mla_prefix);
     inputs.emplace_back("data_sha256", data_sha256(data_.train, data_.prompt_template));
     inputs.emplace_back("seed", std::to_string(options_.seed));
     inputs.emplace_back("num_generations", std::to_string(options_.num_generations));
@@ -239,9 +239,16 @@ class DistillRun {
               return {};
             });
     }
+    const ModelConfig student = read_model_config(student_ / "config.json");
+    if (options_.kd_weight > 0.0 && student.vocab_size != teacher.config.vocab_size) {
+      throw InputError({.source = (student_ / "config.json").string(),
+                        .field = "vocab_size",
+                        .expected = std::to_string(teacher.config.vocab_size) +
+                                    ", the teacher's, where kd_weight is above 0",
+                        .actual = std::to_string(student.vocab_size)});
+    }
     check_prompt_lengths(options_.eval_dataset_name, data_.test, data_.prompt_template,
-                         teacher.tokenizer, read_model_config(student_ / "config.json"),
-                         options_.max_completion_length);
+                         teacher.tokenizer, student, options_.max_completion_length);
   }
 
   SftConfig student_config() const {
@@ -259,10 +266,12 @@ class DistillRun {
     inputs.emplace_back("student_sha256", model_sha256_of(student_, options_.dtype));
     inputs.emplace_back("traces_sha256", sha256_hex_of_file(root_ / "traces.jsonl"));
     inputs.emplace_back("numerics", numerics_);
-    if (!manifest_->begun("student", inputs)) {
-      manifest_->finished("student", inputs);  // says what differs
-      fs::remove_all(config.output_dir);
+    if (options_.kd_weight > 0.0) {
+      inputs.emplace_back("kd_weight", json_number(options_.kd_weight));
+      inputs.emplace_back("teacher_sha256", teacher_sha256_);
     }
+    // What a run of other inputs left there cannot be resumed.
+    if (!manifest_->begun("student", inputs)) fs::remove_all(config.output_dir);
     stage("student", inputs, {"student/SHA256SUMS", "student/model.safetensors"},
           [&] { return train(config, inputs); });
   }
@@ -274,10 +283,20 @@ class DistillRun {
       if (key == "traces_sha256" && value != traces_sha256)
         throw std::runtime_error("traces.jsonl was changed while it was read");
     }
+    std::unique_ptr<LoadedPolicy> teacher;
+    if (options_.kd_weight > 0.0) {
+      teacher = std::make_unique<LoadedPolicy>(options_.teacher_model_name_or_path, options_.dtype,
+                                               options_.mla_prefix);
+    }
     Collectives alone;
     double loss = 0.0;
     const RunResult result =
-        train_distill(context_, alone, config, {.traces = traces, .traces_sha256 = traces_sha256},
+        train_distill(context_, alone, config,
+                      {.traces = traces,
+                       .traces_sha256 = traces_sha256,
+                       .teacher = teacher ? &teacher->packed : nullptr,
+                       .kd_weight = options_.kd_weight,
+                       .teacher_sha256 = teacher_sha256_},
                       {.on_step =
                            [&](std::int64_t step, std::span<const Metric> metrics) {
                              loss = metrics[0].value;
@@ -371,6 +390,7 @@ class DistillRun {
   std::string numerics_;
   std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<DistillManifest> manifest_;
+  std::string teacher_sha256_;
   fs::path student_;  // where it begins
 };
 

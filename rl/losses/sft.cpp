@@ -19,7 +19,7 @@ LossOutputs sft_loss(const SftLossInputs& in) {
     out.sequence_sums.resize(static_cast<std::size_t>(num_sequences));
     return out;
   }
-  const double token_weight = 1.0 / static_cast<double>(in.num_tokens);
+  const double token_weight = in.weight / static_cast<double>(in.num_tokens);
   out.dlogprobs.assign(in.logprobs.size(), static_cast<float>(-token_weight));
   for (std::size_t i = 0; i + 1 < in.offsets.size(); ++i) {
     LossSums sums;
