@@ -97,7 +97,7 @@ TraceStore::TraceStore(fs::path directory, const std::string& key,
   if (text.starts_with(header_)) {
     load_index(text);
   } else {
-    if (!header_.starts_with(text) && note_)
+    if ((samples_->size() > 0 || !header_.starts_with(text)) && note_)
       note_(index.string() + ": of other inputs or damaged; everything is sampled again");
     index_->truncate(0);
     samples_->truncate(0);
