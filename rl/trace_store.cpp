@@ -210,6 +210,10 @@ void TraceStore::write_through() {
 void TraceStore::truncate(std::int64_t num_blocks) {
   if (num_blocks < 0 || num_blocks > this->num_blocks())
     throw std::invalid_argument("TraceStore: no such block");
+  const std::uint64_t end = blocks_.empty() ? 0 : blocks_.back().offset + blocks_.back().bytes;
+  const std::uint64_t index_end = blocks_.empty() ? header_.size() : blocks_.back().index_end;
+  if (num_blocks == this->num_blocks() && samples_->size() == end && index_->size() == index_end)
+    return;
   blocks_.resize(static_cast<std::size_t>(num_blocks));
   index_->truncate(blocks_.empty() ? header_.size() : blocks_.back().index_end);
   samples_->truncate(blocks_.empty() ? 0 : blocks_.back().offset + blocks_.back().bytes);
