@@ -8,16 +8,17 @@
 #include <vector>
 
 #include "rl/config.h"
+#include "tools/distill_options.h"
 #include "tools/options.h"
 
 namespace zeroth {
 namespace {
 
 template <class Config>
-ResolvedOptions resolve_recipe(const std::filesystem::path& recipe, const std::string& command) {
-  std::vector<std::string> arguments = {
-      command,         "--config", recipe.string(), "--model_name_or_path=m", "--dataset_name=d",
-      "--output_dir=o"};
+ResolvedOptions resolve_recipe(const std::filesystem::path& recipe, const std::string& command,
+                               const std::string& model = "--model_name_or_path=m") {
+  std::vector<std::string> arguments = {command, "--config",         recipe.string(),
+                                        model,   "--dataset_name=d", "--output_dir=o"};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   Config config;
@@ -38,6 +39,9 @@ TEST_CASE("recipes: every one is taken by its command", "[tools]") {
       options = resolve_recipe<SftConfig>(entry.path(), command);
     } else if (command == "grpo") {
       options = resolve_recipe<GrpoConfig>(entry.path(), command);
+    } else if (command == "distill") {
+      options =
+          resolve_recipe<DistillOptions>(entry.path(), command, "--teacher_model_name_or_path=m");
     } else {
       FAIL("no command " << command);
     }
@@ -46,7 +50,7 @@ TEST_CASE("recipes: every one is taken by its command", "[tools]") {
     }));
     ++num_recipes;
   }
-  CHECK(num_recipes >= 2);
+  CHECK(num_recipes >= 3);
 }
 
 }  // namespace
