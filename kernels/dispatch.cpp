@@ -58,6 +58,7 @@ ZEROTH_DISPATCH(swiglu, SwigluArgs)
 ZEROTH_DISPATCH(swiglu_backward, SwigluBackwardArgs)
 ZEROTH_DISPATCH(token_logprob, TokenLogprobArgs)
 ZEROTH_DISPATCH(token_logprob_backward, TokenLogprobBackwardArgs)
+ZEROTH_DISPATCH(token_weights, TokenWeightsArgs)
 ZEROTH_DISPATCH(sample, SampleArgs)
 
 }  // namespace zeroth

@@ -42,9 +42,24 @@ struct TokenLogprobBackwardArgs {
 
 void token_logprob_backward(const Context& context, const TokenLogprobBackwardArgs& args);
 
+/// weights[r,v] = exp(z[v] - max z): what truncate() (kernels/truncation.h) chooses from.
+struct TokenWeightsArgs {
+  const float* logits = nullptr;  // [R, V]
+  float* weights = nullptr;       // [R, V]
+  std::int64_t R = 0;
+  std::int64_t V = 0;
+  float inverse_temperature = 1.0F;
+};
+
+void token_weights(const Context& context, const TokenWeightsArgs& args);
+
 // Draws a token a row by inverting the cumulative distribution at uniforms[r], or takes the most
 // likely one (the lowest id among equals) where uniforms[r] is negative. logprobs[r] is the
-// log-probability defined above.
+// log-probability defined above, of the whole distribution.
+//
+// With `weights` tokens are drawn by these instead, and sampling_logprobs[r] is the log-probability
+// among them: z - max z - log sum of the weights. Weights that nothing was taken from give the bits
+// that a call without them gives.
 struct SampleArgs {
   const float* logits = nullptr;  // [R, V]
   std::int64_t R = 0;
@@ -53,6 +68,9 @@ struct SampleArgs {
   const double* uniforms = nullptr;  // [R] in [0, 1), or negative for greedy
   std::int32_t* tokens = nullptr;    // [R]
   float* logprobs = nullptr;         // [R]
+  // [R, V] token_weights() after truncate(), the most likely token's left; nullptr: no truncation
+  const float* weights = nullptr;
+  float* sampling_logprobs = nullptr;  // [R]  with weights only
 };
 
 void sample(const Context& context, const SampleArgs& args);

@@ -103,42 +103,55 @@ int64_t most_likely(const float* logits, int64_t V) {
   return best;
 }
 
-// exp(z - max) for up to 16 tokens from v on; missing lanes are zero.
-ZEROTH_INLINE F16 weights_at(const float* logits, int64_t v, int64_t stop,
-                             float inverse_temperature, float maximum) {
-  const F16 p = exp(sub(scaled(logits + v, stop - v, set1(inverse_temperature)), set1(maximum)));
-  return first(stop - v, p, set1(0.0F));
-}
+// exp(z - max) of up to 16 tokens from v on; missing lanes are zero.
+struct Softmax {
+  const float* logits;
+  float inverse_temperature;
+  float maximum;
 
-double block_weight(const float* logits, int64_t begin, int64_t stop, float inverse_temperature,
-                    float maximum) {
-  F16 lanes_sum = set1(0.0F);
-  for (int64_t v = begin; v < stop; v += 16) {
-    lanes_sum = add(lanes_sum, weights_at(logits, v, stop, inverse_temperature, maximum));
+  __attribute__((always_inline)) F16 at(int64_t v, int64_t stop) const {
+    const F16 z = scaled(logits + v, stop - v, set1(inverse_temperature));
+    return first(stop - v, exp(sub(z, set1(maximum))), set1(0.0F));
   }
-  return static_cast<double>(sum(lanes_sum));
+};
+
+// The same numbers, some of them set to zero, from memory.
+struct Truncated {
+  const float* weights;
+
+  __attribute__((always_inline)) F16 at(int64_t v, int64_t stop) const {
+    return load(weights + v, stop - v);
+  }
+};
+
+template <class Weights>
+ZEROTH_INLINE F16 sum_of_lanes(const Weights& weights, int64_t begin, int64_t stop) {
+  F16 lanes_sum = set1(0.0F);
+  for (int64_t v = begin; v < stop; v += 16) lanes_sum = add(lanes_sum, weights.at(v, stop));
+  return lanes_sum;
 }
 
-// The first token at which the cumulative sum of exp(z - max) exceeds u * total. Sums of blocks are
-// fp32 lanes, added up in fp64; inside the block the scan is fp64.
-int64_t invert(const float* logits, int64_t V, float inverse_temperature, float maximum, double u) {
+// The first token at which the cumulative sum of weights exceeds u * total. Sums of blocks are fp32
+// lanes, added up in fp64; inside the block the scan is fp64.
+template <class Weights>
+ZEROTH_INLINE int64_t invert(const Weights& weights, int64_t V, double u) {
   double total = 0.0;
   for (int64_t b = 0; b < V; b += kScanBlock) {
-    total += block_weight(logits, b, smaller(V, b + kScanBlock), inverse_temperature, maximum);
+    total += static_cast<double>(sum(sum_of_lanes(weights, b, smaller(V, b + kScanBlock))));
   }
   const double target = u * total;
   double cumulative = 0.0;
   int64_t last_possible = 0;  // rounding may leave the target beyond the last sum
   for (int64_t b = 0; b < V; b += kScanBlock) {
     const int64_t stop = smaller(V, b + kScanBlock);
-    const double block = block_weight(logits, b, stop, inverse_temperature, maximum);
+    const auto block = static_cast<double>(sum(sum_of_lanes(weights, b, stop)));
     if (stop < V && cumulative + block <= target) {
       cumulative += block;
       continue;
     }
     for (int64_t v = b; v < stop; v += 16) {
       float p[16];
-      store(p, weights_at(logits, v, stop, inverse_temperature, maximum));
+      store(p, weights.at(v, stop));
       for (int64_t i = 0; i < smaller(16, stop - v); ++i) {
         if (p[i] > 0.0F) last_possible = v + i;
         cumulative += static_cast<double>(p[i]);
@@ -149,19 +162,44 @@ int64_t invert(const float* logits, int64_t V, float inverse_temperature, float 
   return last_possible;
 }
 
+int64_t draw(const SampleArgs& args, int64_t r, RowStatistics row) {
+  const float* logits = args.logits + r * args.V;
+  if (args.uniforms[r] < 0.0) return most_likely(logits, args.V);
+  if (args.weights != nullptr) {
+    return invert(Truncated{args.weights + r * args.V}, args.V, args.uniforms[r]);
+  }
+  return invert(Softmax{logits, args.inverse_temperature, row.maximum}, args.V, args.uniforms[r]);
+}
+
 }  // namespace
+
+void token_weights(const Context& context, const TokenWeightsArgs& args) {
+  const auto run = [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* logits = args.logits + r * args.V;
+      float* weights = args.weights + r * args.V;
+      const RowStatistics row = row_statistics(logits, args.V, args.inverse_temperature);
+      const Softmax softmax{logits, args.inverse_temperature, row.maximum};
+      for (int64_t v = 0; v < args.V; v += 16) {
+        store(weights + v, softmax.at(v, args.V), args.V - v);
+      }
+    }
+  };
+  context.pool->parallel_for(args.R, 16, run);
+}
 
 void sample(const Context& context, const SampleArgs& args) {
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* logits = args.logits + r * args.V;
       const RowStatistics row = row_statistics(logits, args.V, args.inverse_temperature);
-      const int64_t token =
-          args.uniforms[r] < 0.0
-              ? most_likely(logits, args.V)
-              : invert(logits, args.V, args.inverse_temperature, row.maximum, args.uniforms[r]);
+      const int64_t token = draw(args, r, row);
       args.tokens[r] = static_cast<int32_t>(token);
       args.logprobs[r] = logprob_of(logits[token], args.inverse_temperature, row);
+      if (args.weights == nullptr) continue;
+      const Truncated weights{args.weights + r * args.V};
+      const RowStatistics left{row.maximum, sum(sum_of_lanes(weights, 0, args.V))};
+      args.sampling_logprobs[r] = logprob_of(logits[token], args.inverse_temperature, left);
     }
   };
   context.pool->parallel_for(args.R, 16, run);

@@ -17,6 +17,15 @@ struct SamplingParams {
   std::int64_t max_new_tokens = 1;  // of a completion, the end-of-sequence token included
   std::uint64_t seed = 0;
   std::uint32_t stream = 0;  // SampleKey::stream: what the samples are for (rollout, evaluation, …)
+  // Which tokens are drawn from, after the temperature (kernels/truncation.h says how).
+  std::int64_t top_k = 0;  // 0: all
+  double top_p = 1.0;      // above 0; 1: all
+  double min_p = 0.0;      // 0 to 1; 0: all
+
+  /// Whether tokens are left out: completions then have sampling_logprobs. At temperature 0 the
+  /// most likely token is taken whatever is left.
+  bool truncates() const { return temperature != 0.0 && (top_k > 0 || top_p < 1.0 || min_p > 0.0); }
+  bool operator==(const SamplingParams&) const = default;
 };
 
 /// One prompt and how many completions it gets. `step` and `problem` key its random numbers
@@ -33,14 +42,17 @@ enum class StopReason { end_of_sequence, length };
 
 struct Completion {
   std::vector<std::int32_t> tokens = {};  // at least one; the end-of-sequence token included
-  // One a token: log-softmax(logits / temperature) of the token taken; at temperature 0 that of
-  // temperature 1.
+  // One a token: log-softmax(logits / temperature) of the token taken, over all tokens; at
+  // temperature 0 that of temperature 1.
   std::vector<float> logprobs = {};
   StopReason stop_reason = StopReason::length;
   // [tokens.size() - 1, moe layers, K]: the experts of every token but the last, which no layer
   // sees. Empty when not recorded.
   std::vector<std::uint16_t> experts = {};
   std::int64_t policy_version = 0;  // PackedPolicy::version() of the weights that sampled it
+  // One a token: its log-prob among the tokens that top_k, top_p and min_p left. Empty where
+  // nothing was left out: it would be `logprobs`.
+  std::vector<float> sampling_logprobs = {};
 };
 
 struct Group {

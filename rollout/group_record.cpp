@@ -78,6 +78,10 @@ class Reader {
 
 constexpr std::uint64_t kLeastCompletion = 8 + 1 + 4 + 4;
 
+// Of a completion's flags.
+constexpr std::uint8_t kByLength = 1;
+constexpr std::uint8_t kTruncated = 2;
+
 }  // namespace
 
 void append_group_record(std::string& out, const Group& group) {
@@ -86,10 +90,14 @@ void append_group_record(std::string& out, const Group& group) {
   append_all(out, group.prompt_experts);
   for (const Completion& completion : group.completions) {
     append(out, completion.policy_version);
-    append(out, static_cast<std::uint8_t>(completion.stop_reason == StopReason::length ? 1 : 0));
+    const bool truncated = !completion.sampling_logprobs.empty();
+    append(out, static_cast<std::uint8_t>(
+                    (completion.stop_reason == StopReason::length ? kByLength : 0U) |
+                    (truncated ? kTruncated : 0U)));
     append(out, static_cast<std::uint32_t>(completion.tokens.size()));
     append_all(out, completion.tokens);
     append_all(out, completion.logprobs);
+    append_all(out, completion.sampling_logprobs);
     append(out, static_cast<std::uint32_t>(completion.experts.size()));
     append_all(out, completion.experts);
   }
@@ -111,13 +119,16 @@ Group read_group_record(std::span<const std::byte>& bytes, const std::string& so
   for (std::uint32_t i = 0; i < completions; ++i) {
     Completion& completion = group.completions.emplace_back();
     completion.policy_version = reader.read<std::int64_t>("policy_version");
-    const auto reason = reader.read<std::uint8_t>("stop_reason");
-    if (reason > 1) reader.fail("stop_reason", "0 or 1", std::to_string(reason));
-    completion.stop_reason = reason == 1 ? StopReason::length : StopReason::end_of_sequence;
+    const auto flags = reader.read<std::uint8_t>("flags");
+    if (flags > (kByLength | kTruncated)) reader.fail("flags", "0 to 3", std::to_string(flags));
+    completion.stop_reason =
+        (flags & kByLength) != 0 ? StopReason::length : StopReason::end_of_sequence;
     const std::uint32_t tokens = reader.read_count(8, "tokens");
     if (tokens == 0) reader.fail("tokens", "at least one", "0");
     completion.tokens = reader.read_all<std::int32_t>(tokens, "tokens");
     completion.logprobs = reader.read_all<float>(tokens, "logprobs");
+    if ((flags & kTruncated) != 0)
+      completion.sampling_logprobs = reader.read_all<float>(tokens, "sampling_logprobs");
     const std::uint32_t experts = reader.read_count(sizeof(std::uint16_t), "experts");
     completion.experts = reader.read_all<std::uint16_t>(experts, "experts");
   }

@@ -36,6 +36,11 @@ std::string request_key(const GenerateRequest& request, const SamplingParams& sa
   append_bytes(text, sampling.max_new_tokens);
   append_bytes(text, sampling.seed);
   append_bytes(text, sampling.stream);
+  if (sampling.truncates()) {  // journals from before there were truncations stay readable
+    append_bytes(text, sampling.top_k);
+    append_bytes(text, sampling.top_p);
+    append_bytes(text, sampling.min_p);
+  }
   for (const std::int32_t token : request.prompt) append_bytes(text, token);
   return sha256(text);
 }

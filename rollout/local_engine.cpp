@@ -69,7 +69,8 @@ std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> reques
                                          const SamplingParams& sampling,
                                          const GroupSink& on_group) {
   check_requests(requests, sampling, policy_.config());
-  Sampler sampler(sampling.temperature);
+  Sampler sampler(sampling.temperature,
+                  {.top_k = sampling.top_k, .top_p = sampling.top_p, .min_p = sampling.min_p});
   const PageCounts pages = num_pages(requests, sampling);
   const bool own_pages = expands_prompts(policy_.config());
   const std::int64_t shared_pages = own_pages ? pages.completions : pages.all();
@@ -87,8 +88,10 @@ std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> reques
     if (config_.record_experts) scheduler.record_experts(batch_, activations_.experts);
     tokens_.resize(draws_.size());
     logprobs_.resize(draws_.size());
-    sampler.sample(context_, policy_, activations_.hidden.data(), draws_, tokens_, logprobs_);
-    scheduler.accept(tokens_, logprobs_);
+    sampling_logprobs_.resize(sampling.truncates() ? draws_.size() : 0);
+    sampler.sample(context_, policy_, activations_.hidden.data(), draws_, tokens_, logprobs_,
+                   sampling_logprobs_);
+    scheduler.accept(tokens_, logprobs_, sampling_logprobs_);
     for (const std::size_t index : scheduler.just_finished()) {
       Group& group = scheduler.group(index);
       for (Completion& completion : group.completions) {
@@ -97,6 +100,7 @@ std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> reques
       if (on_group) on_group(index, group);
     }
     statistics_ = scheduler.statistics();
+    if (config_.on_tokens) config_.on_tokens(scheduler.groups());
     if (config_.on_progress) config_.on_progress(statistics_);
   }
   statistics_ = scheduler.statistics();

@@ -26,6 +26,9 @@ struct EngineConfig {
   bool record_experts = false;        // fills Completion::experts and Group::prompt_experts
   /// Called after every forward pass. It may throw to give the call up; the engine stays usable.
   std::function<void(const GenerationStatistics&)> on_progress = {};
+  /// Called after every forward pass with the groups as far as they are sampled, for who shows
+  /// tokens as they come. It may throw as on_progress.
+  std::function<void(std::span<const Group>)> on_tokens = {};
 };
 
 class LocalEngine : public Engine {
@@ -56,6 +59,7 @@ class LocalEngine : public Engine {
   std::vector<Draw> draws_;
   std::vector<std::int32_t> tokens_;
   std::vector<float> logprobs_;
+  std::vector<float> sampling_logprobs_;  // empty without a truncation
   GenerationStatistics statistics_;
 };
 

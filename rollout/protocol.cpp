@@ -50,6 +50,15 @@ GenerateRequest read_request(const JsonReader& json) {
   return request;
 }
 
+void read_truncation(const JsonReader& json, SamplingParams& sampling) {
+  if (json.has("top_k"))
+    sampling.top_k = get_in_range(json, "top_k", 0, std::numeric_limits<std::int64_t>::max());
+  sampling.top_p = json.get_double("top_p", sampling.top_p);
+  if (!(sampling.top_p > 0.0 && sampling.top_p <= 1.0)) json.fail("top_p", "above 0, at most 1");
+  sampling.min_p = json.get_double("min_p", sampling.min_p);
+  if (!(sampling.min_p >= 0.0 && sampling.min_p <= 1.0)) json.fail("min_p", "0 to 1");
+}
+
 [[noreturn]] void refuse_groups(const std::string& source, const std::string& field,
                                 const std::string& expected, std::int64_t actual) {
   throw InputError(
@@ -73,6 +82,11 @@ void check_group(const Group& group, const RolloutsRequest& request, std::size_t
     if (tokens > request.sampling.max_new_tokens) {
       refuse_groups(source, name + ".tokens",
                     "at most " + std::to_string(request.sampling.max_new_tokens), tokens);
+    }
+    const std::int64_t truncated = request.sampling.truncates() ? tokens : 0;
+    const auto sampling_logprobs = static_cast<std::int64_t>(completion.sampling_logprobs.size());
+    if (sampling_logprobs != truncated) {
+      refuse_groups(source, name + ".sampling_logprobs", as_asked(truncated), sampling_logprobs);
     }
     if (completion.policy_version != request.policy_version) {
       refuse_groups(source, name + ".policy_version", as_asked(request.policy_version),
@@ -98,25 +112,32 @@ std::string write_rollouts_request(const RolloutsRequest& request) {
                         {"step", r.step},
                         {"problem", r.problem}});
   }
-  return write_json(boost::json::object{{"weights_sha256", request.weights_sha256},
-                                        {"policy_version", request.policy_version},
-                                        {"temperature", request.sampling.temperature},
-                                        {"max_new_tokens", request.sampling.max_new_tokens},
-                                        {"seed", static_cast<std::int64_t>(request.sampling.seed)},
-                                        {"stream", request.sampling.stream},
-                                        {"requests", std::move(requests)}});
+  const SamplingParams& sampling = request.sampling;
+  const SamplingParams whole;
+  boost::json::object json{{"weights_sha256", request.weights_sha256},
+                           {"policy_version", request.policy_version},
+                           {"temperature", sampling.temperature}};
+  if (sampling.top_k != whole.top_k) json["top_k"] = sampling.top_k;
+  if (sampling.top_p != whole.top_p) json["top_p"] = sampling.top_p;
+  if (sampling.min_p != whole.min_p) json["min_p"] = sampling.min_p;
+  json["max_new_tokens"] = sampling.max_new_tokens;
+  json["seed"] = static_cast<std::int64_t>(sampling.seed);
+  json["stream"] = sampling.stream;
+  json["requests"] = std::move(requests);
+  return write_json(json);
 }
 
 RolloutsRequest read_rollouts_request(std::string_view text, const std::string& source) {
   const JsonReader json = JsonReader::parse(text, source);
-  refuse_unknown_keys(json, {"weights_sha256", "policy_version", "temperature", "max_new_tokens",
-                             "seed", "stream", "requests"});
+  refuse_unknown_keys(json, {"weights_sha256", "policy_version", "temperature", "top_k", "top_p",
+                             "min_p", "max_new_tokens", "seed", "stream", "requests"});
   RolloutsRequest request;
   request.weights_sha256 = json.get_string("weights_sha256");
   request.policy_version = json.get_int64("policy_version");
   request.sampling.temperature = json.get_double("temperature");
   if (!std::isfinite(request.sampling.temperature) || request.sampling.temperature < 0)
     json.fail("temperature", "a finite number of at least 0");
+  read_truncation(json, request.sampling);
   request.sampling.max_new_tokens = get_in_range(json, "max_new_tokens", 1, kMostInt32);
   request.sampling.seed = static_cast<std::uint64_t>(
       get_in_range(json, "seed", 0, std::numeric_limits<std::int64_t>::max()));

@@ -62,7 +62,11 @@ std::string write_rollouts_request(const RolloutsRequest& request);
 
 /// InputError with `source` and the key for anything that is missing, mistyped, unknown or out of
 /// range: at least one request, prompts of at least one token, num_generations and max_new_tokens
-/// at least 1, a finite temperature of at least 0.
+/// at least 1, a finite temperature of at least 0, top_k at least 0, top_p above 0 to 1, min_p 0
+/// to 1.
+///
+/// top_k, top_p and min_p stand in a request that uses them and in no other: a worker from before
+/// there were truncations serves what it knows and refuses the rest by the key's name.
 RolloutsRequest read_rollouts_request(std::string_view json, const std::string& source);
 
 std::int64_t num_completions(const RolloutsRequest& request);
@@ -73,7 +77,7 @@ std::string write_groups(std::span<const Group> groups);
 
 /// The groups that answer `request`. InputError for damaged bytes, and for what does not answer it:
 /// another number of groups or completions, a completion above max_new_tokens, another
-/// policy_version.
+/// policy_version, sampling_logprobs that are missing or not asked for.
 std::vector<Group> read_groups(std::string_view bytes, const RolloutsRequest& request,
                                const std::string& source);
 

@@ -137,6 +137,9 @@ class GroupCheck {
     for (const float logprob : completion.logprobs) {
       if (std::isnan(logprob)) fail("logprobs", "numbers", "NaN");
     }
+    for (const float logprob : completion.sampling_logprobs) {
+      if (std::isnan(logprob)) fail("sampling_logprobs", "numbers", "NaN");
+    }
     const auto& ends = config_.eos_token_ids;
     const bool stops = std::find(ends.begin(), ends.end(), completion.tokens.back()) != ends.end();
     const bool is_full =

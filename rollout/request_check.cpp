@@ -33,7 +33,9 @@ void check_request(const GenerateRequest& request, const std::string& which,
 
 void check_requests(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
                     const ModelConfig& config) {
-  const Sampler checks_the_temperature(sampling.temperature);
+  const Sampler checks_the_numbers(
+      sampling.temperature,
+      {.top_k = sampling.top_k, .top_p = sampling.top_p, .min_p = sampling.min_p});
   if (sampling.max_new_tokens < 1) {
     throw std::invalid_argument("generate: max_new_tokens " +
                                 std::to_string(sampling.max_new_tokens) + ": at least 1");

@@ -248,16 +248,21 @@ void Scheduler::record_experts(const ForwardBatch& batch,
   }
 }
 
-void Scheduler::accept(std::span<const std::int32_t> tokens, std::span<const float> logprobs) {
-  if (tokens.size() != drawn_.size() || logprobs.size() != drawn_.size()) {
+void Scheduler::accept(std::span<const std::int32_t> tokens, std::span<const float> logprobs,
+                       std::span<const float> sampling_logprobs) {
+  const std::size_t truncated = sampling_.truncates() ? drawn_.size() : 0;
+  if (tokens.size() != drawn_.size() || logprobs.size() != drawn_.size() ||
+      sampling_logprobs.size() != truncated) {
     throw std::invalid_argument("scheduler: " + std::to_string(drawn_.size()) + " draws, " +
-                                std::to_string(tokens.size()) + " tokens and " +
-                                std::to_string(logprobs.size()) + " log-probs");
+                                std::to_string(tokens.size()) + " tokens, " +
+                                std::to_string(logprobs.size()) + " log-probs and " +
+                                std::to_string(sampling_logprobs.size()) + " sampling log-probs");
   }
   for (std::size_t i = 0; i < drawn_.size(); ++i) {
     Completion& completion = *drawn_[i];
     completion.tokens.push_back(tokens[i]);
     completion.logprobs.push_back(logprobs[i]);
+    if (truncated > 0) completion.sampling_logprobs.push_back(sampling_logprobs[i]);
     if (!finished(completion)) continue;
     completion.stop_reason = stops(tokens[i]) ? StopReason::end_of_sequence : StopReason::length;
     ++statistics_.finished_completions;

@@ -76,12 +76,15 @@ class Scheduler {
   void record_experts(const ForwardBatch& batch,
                       const std::vector<std::vector<std::int32_t>>& experts);
 
-  /// The tokens drawn, one a draw of the last next().
-  void accept(std::span<const std::int32_t> tokens, std::span<const float> logprobs);
+  /// The tokens drawn, one a draw of the last next(); sampling_logprobs where tokens were left out.
+  void accept(std::span<const std::int32_t> tokens, std::span<const float> logprobs,
+              std::span<const float> sampling_logprobs = {});
 
   /// Requests whose last completion ended in the last accept().
   std::span<const std::size_t> just_finished() const { return just_finished_; }
   Group& group(std::size_t request) { return groups_[request]; }
+  /// groups()[i] answers requests[i] as far as it is sampled.
+  std::span<const Group> groups() const { return groups_; }
 
   GenerationStatistics statistics() const;
 

@@ -485,10 +485,7 @@ std::vector<RolloutWorker::Impl::Job> RolloutWorker::Impl::take_batch() {
   const auto alike = [&](const Job& job) {
     if (batch.empty()) return true;
     if (!job.rollouts || !batch.front().rollouts) return false;
-    const SamplingParams& a = batch.front().rollouts->sampling;
-    const SamplingParams& b = job.rollouts->sampling;
-    return a.temperature == b.temperature && a.max_new_tokens == b.max_new_tokens &&
-           a.seed == b.seed && a.stream == b.stream;
+    return job.rollouts->sampling == batch.front().rollouts->sampling;
   };
   while (!queue_.empty() && alike(queue_.front())) {
     const Cost cost = cost_of(queue_.front());

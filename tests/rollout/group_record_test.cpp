@@ -66,6 +66,21 @@ TEST_CASE("group_record: a group that is read is the one that was written, to th
   CHECK(std::bit_cast<std::uint32_t>(again.completions[1].logprobs[0]) == 1);
 }
 
+TEST_CASE("group_record: a truncated completion takes a flag and a float a token more",
+          "[rollout]") {
+  Group group = example();
+  group.completions[0].sampling_logprobs = {-0.25F, -0.0F, -1.5F};
+  const std::string bytes = record_of(group);
+  CHECK(bytes.size() == record_of(example()).size() + 3 * sizeof(float));
+  CHECK(bytes[22] == 2);
+  const Group again = read(bytes);
+  CHECK(record_of(again) == bytes);
+  CHECK(again.completions[0].sampling_logprobs == group.completions[0].sampling_logprobs);
+  CHECK(again.completions[1].sampling_logprobs.empty());
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    CHECK_THROWS_AS(read(bytes.substr(0, size)), InputError);
+}
+
 TEST_CASE("group_record: records follow one another", "[rollout]") {
   std::string bytes = record_of(example());
   const std::size_t first = bytes.size();
@@ -100,15 +115,17 @@ TEST_CASE("group_record: a count the bytes cannot hold is refused before memory 
       read(bytes),
       "record: prompt_experts: expected 8589934590 bytes, got a record that ends after 76");
   bytes = record_of(example());
-  bytes[22] = 2;
-  CHECK_THROWS_WITH(read(bytes), "record: stop_reason: expected 0 or 1, got 2");
+  bytes[22] = 4;
+  CHECK_THROWS_WITH(read(bytes), "record: flags: expected 0 to 3, got 4");
   bytes = record_of(example());
   bytes.replace(23, 4, std::string(4, '\0'));
   CHECK_THROWS_WITH(read(bytes), "record: tokens: expected at least one, got 0");
 }
 
 TEST_CASE("group_record: changed bytes are read or refused, never more", "[rollout]") {
-  const std::string original = record_of(example());
+  Group truncated = example();
+  truncated.completions[0].sampling_logprobs = {-0.25F, -0.0F, -1.5F};
+  const std::string original = record_of(truncated);
   std::mt19937 random(7);
   for (int i = 0; i < 20000; ++i) {
     std::string bytes = original;

@@ -139,13 +139,14 @@ TEST_CASE("journal: every change of what a group answers is another group", "[ro
   for (const auto change :
        {+[](SamplingParams& s) { s.temperature = 0.5; },
         +[](SamplingParams& s) { s.max_new_tokens = 5; }, +[](SamplingParams& s) { s.seed = 4; },
-        +[](SamplingParams& s) { s.stream = 2; }}) {
+        +[](SamplingParams& s) { s.stream = 2; }, +[](SamplingParams& s) { s.top_k = 3; },
+        +[](SamplingParams& s) { s.top_p = 0.9; }, +[](SamplingParams& s) { s.min_p = 0.1; }}) {
     SamplingParams sampling = kSampling;
     change(sampling);
     CHECK(
         same(journals.generate(engine, {request(1)}, sampling), expected({request(1)}, sampling)));
   }
-  CHECK(engine.asked.size() == 8);
+  CHECK(engine.asked.size() == 11);
   engine.asked.clear();
   journals.generate(engine, {request(1)});
   CHECK(engine.asked.empty());

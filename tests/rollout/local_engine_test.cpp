@@ -27,6 +27,7 @@ bool same(const Group& a, const Group& b) {
     const Completion& y = b.completions[i];
     if (x.tokens != y.tokens || x.logprobs != y.logprobs || x.experts != y.experts) return false;
     if (x.stop_reason != y.stop_reason || x.policy_version != y.policy_version) return false;
+    if (x.sampling_logprobs != y.sampling_logprobs) return false;
   }
   return true;
 }
@@ -90,6 +91,86 @@ TEST_CASE("engine: the same bits for any threads and instruction set", "[rollout
       }
     }
   }
+}
+
+TEST_CASE("engine: with truncation the same bits however it batches", "[rollout]") {
+  SamplingParams truncated = kSampling;
+  truncated.top_k = 9;
+  truncated.top_p = 0.8;
+  truncated.min_p = 0.05;
+  for (const TestModel& test : kModels) {
+    const testing::TinyPolicy tiny(test);
+    const std::vector<GenerateRequest> requests = testing::mixed_requests(8);
+    ThreadPool pool(2);
+    const auto sampled = [&](EngineConfig config, Isa isa, const SamplingParams& sampling) {
+      return LocalEngine({isa, &pool}, tiny.policy, recording(std::move(config)))
+          .generate(requests, sampling);
+    };
+    const std::vector<Group> reference = sampled({}, best_isa(), truncated);
+    CHECK(same(reference, sampled({.max_num_seqs = 1, .page_size = 1}, best_isa(), truncated)));
+    CHECK(same(reference,
+               sampled({.max_num_seqs = 3, .prefill_chunk = 5}, Isa::portable, truncated)));
+    for (const Group& group : reference) {
+      for (const Completion& completion : group.completions) {
+        REQUIRE(completion.sampling_logprobs.size() == completion.tokens.size());
+        for (std::size_t t = 0; t < completion.tokens.size(); ++t)
+          CHECK(completion.sampling_logprobs[t] >= completion.logprobs[t]);
+      }
+    }
+    // A control: without truncation the completions are others, and have one log-prob a token.
+    const std::vector<Group> whole = sampled({}, best_isa(), kSampling);
+    CHECK_FALSE(same(reference, whole));
+    CHECK(whole[0].completions[0].sampling_logprobs.empty());
+  }
+}
+
+TEST_CASE("engine: top_k of 1 samples what greedy decoding takes", "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyDeepseek);
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(6);
+  ThreadPool pool(2);
+  LocalEngine engine({best_isa(), &pool}, tiny.policy, {});
+  SamplingParams first = kSampling, greedy = kSampling;
+  first.top_k = 1;
+  greedy.temperature = 0.0;
+  const std::vector<Group> of_first = engine.generate(requests, first);
+  const std::vector<Group> of_greedy = engine.generate(requests, greedy);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    for (std::size_t c = 0; c < of_first[i].completions.size(); ++c)
+      CHECK(of_first[i].completions[c].tokens == of_greedy[i].completions[c].tokens);
+  }
+}
+
+TEST_CASE("engine: on_tokens sees every completion grow to what is returned", "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyQwen2);
+  const std::vector<GenerateRequest> requests = testing::mixed_requests(5);
+  std::vector<std::vector<std::vector<std::int32_t>>> seen(requests.size());
+  std::size_t calls = 0, longer = 0;
+  EngineConfig config{.max_num_seqs = 4};
+  config.on_tokens = [&](std::span<const Group> groups) {
+    ++calls;
+    REQUIRE(groups.size() == requests.size());
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      seen[i].resize(groups[i].completions.size());
+      for (std::size_t c = 0; c < seen[i].size(); ++c) {
+        const std::vector<std::int32_t>& now = groups[i].completions[c].tokens;
+        std::vector<std::int32_t>& before = seen[i][c];
+        REQUIRE(now.size() >= before.size());
+        REQUIRE(std::equal(before.begin(), before.end(), now.begin()));
+        longer += now.size() - before.size();
+        before = now;
+      }
+    }
+  };
+  const std::vector<Group> groups = generate(tiny, requests, config);
+  std::size_t tokens = 0;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    for (std::size_t c = 0; c < groups[i].completions.size(); ++c) {
+      CHECK(seen[i][c] == groups[i].completions[c].tokens);
+      tokens += seen[i][c].size();
+    }
+  }
+  CHECK(longer == tokens);
+  CHECK(calls > 24);  // one a pass, and a completion has up to 24 tokens
 }
 
 TEST_CASE("engine: the same bits for any order of requests and for each request alone",

@@ -27,7 +27,10 @@ RolloutsRequest random_request(Random& random) {
                           .sampling = {.temperature = 2.0 * std::ldexp(double(random() >> 11), -53),
                                        .max_new_tokens = 1 + below(random, 1 << 20),
                                        .seed = random() >> 1,
-                                       .stream = static_cast<std::uint32_t>(random())},
+                                       .stream = static_cast<std::uint32_t>(random()),
+                                       .top_k = below(random, 2) * below(random, 100),
+                                       .top_p = 1.0 - 0.5 * static_cast<double>(below(random, 2)),
+                                       .min_p = 0.3 * static_cast<double>(below(random, 2))},
                           .requests = {}};
   for (std::int64_t i = below(random, 4); i >= 0; --i) {
     GenerateRequest& r = request.requests.emplace_back();
@@ -46,9 +49,7 @@ bool equal(const RolloutsRequest& a, const RolloutsRequest& b) {
            x.problem == y.problem;
   };
   return a.weights_sha256 == b.weights_sha256 && a.policy_version == b.policy_version &&
-         a.sampling.temperature == b.sampling.temperature &&
-         a.sampling.max_new_tokens == b.sampling.max_new_tokens &&
-         a.sampling.seed == b.sampling.seed && a.sampling.stream == b.sampling.stream &&
+         a.sampling == b.sampling &&
          std::equal(a.requests.begin(), a.requests.end(), b.requests.begin(), b.requests.end(),
                     same);
 }
@@ -116,6 +117,37 @@ TEST_CASE("protocol: groups that are read are those that were written, to the bi
     const std::string bytes = write_groups(random_groups(random, request));
     CHECK(write_groups(read_groups(bytes, request, "peer")) == bytes);
   }
+}
+
+TEST_CASE("protocol: a request without truncation has the bytes it had before there was any",
+          "[rollout]") {
+  const std::string whole = write_rollouts_request(small_request());
+  CHECK(whole.find("top_") == std::string::npos);
+  CHECK(whole.find("min_p") == std::string::npos);
+  RolloutsRequest request = small_request();
+  request.sampling.top_p = 0.9;
+  const std::string truncated = write_rollouts_request(request);
+  CHECK(truncated.find("\"top_p\":0.9") != std::string::npos);
+  CHECK(truncated.find("top_k") == std::string::npos);
+}
+
+TEST_CASE("protocol: sampling log-probs come where tokens are left out and only there",
+          "[rollout]") {
+  Random random(3);
+  RolloutsRequest request = small_request();
+  std::vector<Group> groups = random_groups(random, request);
+  const auto field = [&] {
+    return field_of([&] { read_groups(write_groups(groups), request, "peer"); });
+  };
+  CHECK(field() == "no error");
+  request.sampling.top_k = 3;
+  CHECK(field() == "groups[0].sampling_logprobs");
+  for (Group& group : groups) {
+    for (Completion& c : group.completions) c.sampling_logprobs = c.logprobs;
+  }
+  CHECK(field() == "no error");
+  request.sampling.temperature = 0.0;  // greedy leaves nothing to choose
+  CHECK(field() == "groups[0].sampling_logprobs");
 }
 
 TEST_CASE("protocol: health that is read is the one that was written", "[rollout]") {
@@ -199,6 +231,15 @@ TEST_CASE("protocol: a wrong field of a request is named", "[rollout]") {
     json["requests"].as_array()[1].as_object()[key] = value;
     INFO(key << " = " << value);
     CHECK(field_of_request(json) == "requests[1]." + field);
+  }
+  const std::vector<std::tuple<std::string, boost::json::value>> truncations = {
+      {"top_k", -1}, {"top_k", 1.5},  {"top_p", 0.0}, {"top_p", 1.1},
+      {"top_p", ""}, {"min_p", -0.1}, {"min_p", 1.1}, {"min_p", boost::json::array()}};
+  for (const auto& [key, value] : truncations) {
+    boost::json::object json = good;
+    json[key] = value;
+    INFO(key << " = " << value);
+    CHECK(field_of_request(json) == key);
   }
   boost::json::object json = good;
   json["tempreature"] = 1.0;

@@ -204,6 +204,12 @@ TEST_CASE("remote engine: other weights, keys or sampling give other bytes", "[r
   other = kSampling;
   other.temperature = 0.8;
   CHECK_FALSE(same_bytes(engine.generate(learner.requests, other), learner.expected));
+  other = kSampling;
+  other.top_k = 5;
+  other.min_p = 0.01;
+  const std::vector<Group> truncated = engine.generate(learner.requests, other);
+  CHECK(same_bytes(truncated, learner.local.generate(learner.requests, other)));
+  CHECK_FALSE(truncated[0].completions[0].sampling_logprobs.empty());
   const std::vector<Group> before = learner.expected;
   learner.step();
   CHECK_FALSE(same_bytes(engine.generate(learner.requests, kSampling), before));
@@ -471,6 +477,9 @@ TEST_CASE("remote engine: a wrong answer is found out and asked for again", "[ro
       {"a negative token", groups([](Groups& g) { g[0].completions[0].tokens[0] = -1; })},
       {"a log-prob that is none",
        groups([](Groups& g) { g[0].completions[0].logprobs[0] = std::nanf(""); })},
+      {"sampling log-probs that nobody asked for", groups([](Groups& g) {
+         g[0].completions[0].sampling_logprobs = g[0].completions[0].logprobs;
+       })},
       {"an expert too many", groups([](Groups& g) { g[0].completions[0].experts.push_back(0); })},
       {"an expert that is none", groups([](Groups& g) { g[0].prompt_experts[0] = 8; })},
       {"no prompt experts", groups([](Groups& g) { g[0].prompt_experts.clear(); })},
@@ -783,6 +792,8 @@ TEST_CASE("remote engine: bad arguments and requests are refused here", "[rollou
   CHECK(refuses([](GenerateRequest&, SamplingParams& sampling) { sampling.max_new_tokens = 128; }));
   CHECK(refuses([](GenerateRequest&, SamplingParams& sampling) { sampling.max_new_tokens = 0; }));
   CHECK(refuses([](GenerateRequest&, SamplingParams& sampling) { sampling.temperature = -1; }));
+  CHECK(refuses([](GenerateRequest&, SamplingParams& sampling) { sampling.top_k = -1; }));
+  CHECK(refuses([](GenerateRequest&, SamplingParams& sampling) { sampling.top_p = 0; }));
   SamplingParams sampling = kSampling;
   sampling.seed = std::uint64_t{1} << 63;
   CHECK_THROWS_AS(engine.generate(learner.requests, sampling), std::invalid_argument);

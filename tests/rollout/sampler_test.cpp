@@ -129,6 +129,39 @@ TEST_CASE("sampler: temperature 0 takes the most likely token at its log-prob of
   }
 }
 
+TEST_CASE("sampler: with truncation the learner's log-prob is reported and the other beside it",
+          "[rollout]") {
+  Fixture fixture(testing::kTinyQwen2);
+  const std::vector<Draw> draws = draws_of_row(2, 500);
+  const std::vector<double> p = fixture.probabilities(2, 0.8);
+  std::vector<double> ranked = p;
+  std::sort(ranked.rbegin(), ranked.rend());
+  const double kept = ranked[0] + ranked[1] + ranked[2];
+  Drawn drawn{std::vector<std::int32_t>(500), std::vector<float>(500)};
+  std::vector<float> sampling(500);
+  Sampler(0.8, {.top_k = 3})
+      .sample(fixture.context, fixture.tiny.policy, fixture.hidden.data(), draws, drawn.tokens,
+              drawn.logprobs, sampling);
+  for (std::size_t i = 0; i < draws.size(); ++i) {
+    const double token = p[static_cast<std::size_t>(drawn.tokens[i])];
+    REQUIRE(token >= ranked[2]);
+    CHECK(drawn.logprobs[i] == Approx(std::log(token)).margin(1e-5));
+    CHECK(sampling[i] == Approx(std::log(token / kept)).margin(1e-5));
+  }
+}
+
+TEST_CASE("sampler: refuses a truncation outside of its ranges", "[rollout]") {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  for (const Truncation& wrong :
+       {Truncation{.top_k = -1}, Truncation{.top_p = 0.0}, Truncation{.top_p = 1.01},
+        Truncation{.top_p = kNan}, Truncation{.min_p = -0.1}, Truncation{.min_p = 1.01},
+        Truncation{.min_p = kNan}}) {
+    CHECK_THROWS_AS(Sampler(1.0, wrong), std::invalid_argument);
+    CHECK_THROWS_AS(Sampler(0.0, wrong), std::invalid_argument);
+  }
+  CHECK_NOTHROW(Sampler(1.0, {.top_k = 1, .top_p = 1.0, .min_p = 1.0}));
+}
+
 TEST_CASE("sampler: refuses a temperature it cannot divide by", "[rollout]") {
   for (const double temperature : {-1.0, std::numeric_limits<double>::infinity(),
                                    std::numeric_limits<double>::quiet_NaN(), 1e-60, 1e60}) {
