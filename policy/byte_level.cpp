@@ -90,6 +90,21 @@ std::string utf8_lossy(std::string_view bytes) {
   return text;
 }
 
+std::size_t unfinished_utf8(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const Character character = read_utf8(bytes);
+    const bool at_end = character.size == bytes.size();
+    // A part of a character that ends where the bytes end has only not been refuted yet, unless its
+    // first byte is one that begins none.
+    if (at_end && !character.valid) {
+      const auto lead = static_cast<std::uint8_t>(bytes[0]);
+      return lead >= 0xC2 && lead <= 0xF4 ? bytes.size() : 0;
+    }
+    bytes.remove_prefix(character.size);
+  }
+  return 0;
+}
+
 std::size_t find_invalid_utf8(std::string_view bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
     const Character character = read_utf8(bytes.substr(at));

@@ -23,6 +23,10 @@ std::optional<std::string> byte_level_bytes(std::string_view token);
 /// from_utf8_lossy does.
 std::string utf8_lossy(std::string_view bytes);
 
+/// How many of the last bytes are the beginning of a character that further bytes may finish: 0 to
+/// 3.
+std::size_t unfinished_utf8(std::string_view bytes);
+
 /// Offset of the first byte that is not part of a UTF-8 character; npos when there is none.
 std::size_t find_invalid_utf8(std::string_view bytes);
 

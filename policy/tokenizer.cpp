@@ -241,14 +241,18 @@ std::vector<std::pair<std::int32_t, std::int32_t>> Tokenizer::merges() const {
   return pairs;
 }
 
-std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
+std::string Tokenizer::bytes(std::span<const std::int32_t> ids, bool skip_special) const {
   std::string bytes;
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= vocab_size()) continue;
     const Token& token = tokens_[static_cast<std::size_t>(id)];
     if (!skip_special || !token.special) bytes += token.bytes;
   }
-  return utf8_lossy(bytes);
+  return bytes;
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
+  return utf8_lossy(bytes(ids, skip_special));
 }
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const {

@@ -53,6 +53,8 @@ class Tokenizer {
   /// nothing, so a vocabulary padded in the model decodes. With `skip_special` special tokens give
   /// nothing; <think> and its like are not special.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
+  /// The bytes of `ids` that decode() makes UTF-8 of.
+  std::string bytes(std::span<const std::int32_t> ids, bool skip_special) const;
 
   struct Token {
     std::string spelling;     // in tokenizer.json
