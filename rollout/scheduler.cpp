@@ -51,6 +51,14 @@ PageCounts enough_pages(std::span<const GenerateRequest> requests, const Samplin
           .completions = std::min(completions, max_num_seqs) * one.completions};
 }
 
+bool is_finished(const Completion& completion, const SamplingParams& sampling,
+                 std::span<const std::int64_t> stop_tokens) {
+  const std::vector<std::int32_t>& tokens = completion.tokens;
+  if (tokens.empty()) return false;
+  return static_cast<std::int64_t>(tokens.size()) == sampling.max_new_tokens ||
+         std::find(stop_tokens.begin(), stop_tokens.end(), tokens.back()) != stop_tokens.end();
+}
+
 Scheduler::Scheduler(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
                      const SchedulerConfig& config)
     : requests_(requests),
@@ -104,8 +112,7 @@ bool Scheduler::stops(std::int32_t token) const {
 }
 
 bool Scheduler::finished(const Completion& completion) const {
-  return static_cast<std::int64_t>(completion.tokens.size()) == sampling_.max_new_tokens ||
-         stops(completion.tokens.back());
+  return is_finished(completion, sampling_, config_.stop_tokens);
 }
 
 GenerationStatistics Scheduler::statistics() const {

@@ -59,6 +59,11 @@ PageCounts enough_pages(std::span<const GenerateRequest> requests, const Samplin
 PageCounts fewest_pages(std::span<const GenerateRequest> requests, const SamplingParams& sampling,
                         std::int64_t page_size);
 
+/// Whether a completion has all its tokens: as many as it may have, or one of stop_tokens at the
+/// end.
+bool is_finished(const Completion& completion, const SamplingParams& sampling,
+                 std::span<const std::int64_t> stop_tokens);
+
 class Scheduler {
  public:
   /// `requests` and config.stop_tokens must outlive this. std::invalid_argument for an empty
