@@ -58,18 +58,21 @@ struct TextAssigner {
     check_choice(field, std::string(text), source);
     *target = text;
   }
-  void operator()(std::vector<double>* target) const {
-    std::vector<double> values;
-    for (const std::string_view part : split_at_commas(text)) {
-      values.push_back(number<double>(part));
-    }
-    *target = values;
-  }
+  void operator()(std::vector<std::int64_t>* target) const { *target = numbers<std::int64_t>(); }
+  void operator()(std::vector<double>* target) const { *target = numbers<double>(); }
   void operator()(std::vector<std::string>* target) const {
     const auto parts = split_at_commas(text);
     target->assign(parts.begin(), parts.end());
   }
 
+  template <class Number>
+  std::vector<Number> numbers() const {
+    std::vector<Number> values;
+    for (const std::string_view part : split_at_commas(text)) {
+      values.push_back(number<Number>(part));
+    }
+    return values;
+  }
   template <class Number>
   Number number(std::string_view part) const {
     const auto value = parse_number<Number>(part);
@@ -110,6 +113,7 @@ struct TypeName {
   std::string operator()(const double*) const { return "a number"; }
   std::string operator()(const std::optional<double>*) const { return "a number"; }
   std::string operator()(const std::string*) const { return "a text"; }
+  std::string operator()(const std::vector<std::int64_t>*) const { return "a list of integers"; }
   std::string operator()(const std::vector<double>*) const { return "a list of numbers"; }
   std::string operator()(const std::vector<std::string>*) const { return "a list of texts"; }
 };

@@ -34,24 +34,28 @@ bool takes_no_value(const std::vector<Field>& fields, std::string_view flag) {
   throw InputError({.source = flag, .field = "", .expected = expected, .actual = actual});
 }
 
-// "--max-steps=3" as "--max_steps=3": dashes inside a flag's name are underscores.
-std::string with_underscores(const std::string& argument) {
+// "--max-steps=3" as "--max_steps=3": dashes inside a flag's name are underscores. An alias becomes
+// the key's name.
+std::string normal_flag(const std::string& argument, const CommandSyntax& syntax) {
   if (!argument.starts_with("--")) return argument;
-  std::string normal = argument;
-  const auto end =
-      normal.begin() + static_cast<std::ptrdiff_t>(std::min(normal.find('='), normal.size()));
-  std::replace(normal.begin() + 2, end, '-', '_');
-  return normal;
+  const std::size_t end = std::min(argument.find('='), argument.size());
+  std::string name = argument.substr(2, end - 2);
+  std::replace(name.begin(), name.end(), '-', '_');
+  for (const auto& [alias, key] : syntax.aliases) {
+    if (name == alias) name = key;
+  }
+  return "--" + name + argument.substr(end);
 }
 
 // Splits "--key=value" of a key that needs a value into "--key", "value": cxxopts matches an
 // argument with a regular expression, which ends at a line break and recurses over long texts. A
 // value that was left out is not taken from the next flag.
 std::vector<std::string> split_arguments(const std::vector<std::string>& arguments,
-                                         const std::vector<Field>& fields) {
+                                         const std::vector<Field>& fields,
+                                         const CommandSyntax& syntax) {
   std::vector<std::string> split;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string argument = with_underscores(arguments[i]);
+    const std::string argument = normal_flag(arguments[i], syntax);
     const std::size_t equals = std::min(argument.find('='), argument.size());
     const std::string flag = argument.starts_with("--") ? argument.substr(2, equals - 2) : "";
     const Field* field = find_field(fields, flag);
@@ -81,8 +85,8 @@ struct ParsedFlags {
   std::vector<std::string> rest;              // what is no known flag
 };
 
-ParsedFlags parse_flags(const std::vector<std::string>& arguments,
-                        const std::vector<Field>& fields) {
+ParsedFlags parse_flags(const std::vector<std::string>& arguments, const std::vector<Field>& fields,
+                        const CommandSyntax& syntax) {
   cxxopts::Options parser("zeroth");
   parser.allow_unrecognised_options();
   const auto add = [&parser, &fields](std::string_view name) {
@@ -93,7 +97,7 @@ ParsedFlags parse_flags(const std::vector<std::string>& arguments,
   for (const std::string_view name : {kConfigFlag, kDryRunFlag, kHelpFlag}) add(name);
   for (const Field& field : fields) add(field.key);
 
-  const std::vector<std::string> split = split_arguments(arguments, fields);
+  const std::vector<std::string> split = split_arguments(arguments, fields, syntax);
   std::vector<const char*> argv = {"zeroth"};
   for (const std::string& argument : split) argv.push_back(argument.c_str());
   ParsedFlags flags;
@@ -153,8 +157,12 @@ std::string help_text(const std::vector<Field>& fields, const CommandSyntax& syn
           "the default.\n\n";
   for (const Field& field : fields) {
     const std::string value = to_toml(field);
-    help << "  --" << field.key << "  (" << expected_value(field) << "; "
-         << (value.empty() ? "unset" : "default " + value) << ")\n      " << field.help << "\n";
+    help << "  --" << field.key;
+    for (const auto& [alias, key] : syntax.aliases) {
+      if (key == field.key) help << ", --" << alias;
+    }
+    help << "  (" << expected_value(field) << "; " << (value.empty() ? "unset" : "default " + value)
+         << ")\n      " << field.help << "\n";
   }
   help << "  --config  (a TOML file)\n      recipe with any of these keys\n"
        << "  --dry-run\n      check everything, say what would be done, and stop\n";
@@ -166,7 +174,7 @@ std::string help_text(const std::vector<Field>& fields, const CommandSyntax& syn
 ResolvedOptions resolve_fields(const std::vector<std::string>& arguments,
                                const std::vector<Field>& fields, const CommandSyntax& syntax) {
   ResolvedOptions options;
-  ParsedFlags flags = parse_flags(arguments, fields);
+  ParsedFlags flags = parse_flags(arguments, fields, syntax);
   if (flags.values.contains(std::string(kHelpFlag))) {
     options.help = help_text(fields, syntax);
     return options;

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,8 +21,9 @@
 namespace zeroth {
 
 /// Where a key's value is stored; the pointer's type is the key's type.
-using FieldTarget = std::variant<bool*, std::int64_t*, double*, std::optional<double>*,
-                                 std::string*, std::vector<double>*, std::vector<std::string>*>;
+using FieldTarget =
+    std::variant<bool*, std::int64_t*, double*, std::optional<double>*, std::string*,
+                 std::vector<std::int64_t>*, std::vector<double>*, std::vector<std::string>*>;
 
 struct Field {
   std::string key;
@@ -53,6 +55,8 @@ struct CommandSyntax {
   std::string summary;     // one line
   std::string positional;  // key that arguments without a flag fill: one, or a list's all; empty =
                            // none is taken
+  // Other names that flags have on the command line: {"n", "num_generations"} takes --n 3.
+  std::vector<std::pair<std::string, std::string>> aliases = {};
 };
 
 /// One key after resolution.

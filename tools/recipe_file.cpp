@@ -40,6 +40,10 @@ struct NodeAssigner {
     *target = exactly<std::string>(node);
     check_choice(field, *target, source);
   }
+  void operator()(std::vector<std::int64_t>* target) const {
+    target->clear();
+    for (const toml::node& element : array()) target->push_back(exactly<std::int64_t>(element));
+  }
   void operator()(std::vector<double>* target) const {
     target->clear();
     for (const toml::node& element : array()) target->push_back(number(element));
