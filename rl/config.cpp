@@ -104,6 +104,20 @@ void check_training(const TrainingOptions& c) {
   require_positive("ranks_timeout", c.ranks_timeout);
 }
 
+void check_truncation(const TruncationOptions& c) {
+  require_at_least("top_k", 0, c.top_k);
+  require(c.top_p > 0 && c.top_p <= 1, "top_p", "above 0, at most 1", c.top_p);
+  require(c.min_p >= 0 && c.min_p <= 1, "min_p", "0 to 1", c.min_p);
+}
+
+void check_counts(const std::string& key, std::int64_t most,
+                  const std::vector<std::int64_t>& counts) {
+  for (const std::int64_t count : counts) {
+    require(count >= 1 && count <= most, key,
+            "numbers from 1 to num_generations (" + std::to_string(most) + ")", count);
+  }
+}
+
 void check_slots(std::int64_t max_num_seqs, std::int64_t page_size) {
   require_at_least("max_num_seqs", 1, max_num_seqs);
   require_at_least("page_size", 1, page_size);
@@ -124,6 +138,7 @@ void check(const GrpoConfig& c) {
   require_at_least("num_prompts_per_step", 1, c.num_prompts_per_step);
   require_at_least("max_completion_length", 1, c.max_completion_length);
   require_positive("temperature", c.temperature);
+  check_truncation(c);
   require_not_negative("beta", c.beta);
   require_fraction("epsilon", c.epsilon);
   require_not_negative("epsilon_high", c.upper_epsilon());
@@ -169,16 +184,25 @@ void check(const EvalConfig& c) {
   require_at_least("num_problems", 0, c.num_problems);
   require_at_least("num_generations", 1, c.num_generations);
   require_at_least("max_completion_length", 1, c.max_completion_length);
+  check_counts("pass_at", c.num_generations, c.pass_at);
+  check_counts("maj_at", c.num_generations, c.maj_at);
   require_positive("temperature", c.temperature);
+  check_truncation(c);
   check_slots(c.max_num_seqs, c.page_size);
 }
 
 void check(const SampleConfig& c) {
   check_policy(c);
+  require(!c.prompt.empty() || !c.prompts_file.empty(), "prompt",
+          "a text, - for standard input, or --prompts_file", c.prompt);
+  require(c.prompt.empty() || c.prompts_file.empty(), "prompts_file",
+          "nothing where there is a prompt", c.prompts_file);
   require_text("prompt_template", "plain, r1_zero or a text file", c.prompt_template);
   require_at_least("num_generations", 1, c.num_generations);
-  require_at_least("max_completion_length", 1, c.max_completion_length);
+  require_at_least("max_completion_length", 0, c.max_completion_length);
   require_not_negative("temperature", c.temperature);
+  check_truncation(c);
+  require_at_least("max_num_seqs", 1, c.max_num_seqs);
 }
 
 void check(const ScoreConfig& c) {

@@ -78,6 +78,21 @@ void visit_fields(Visitor& v, RewardHostOptions& c) {
   v("reward_python", c.reward_python, "Python 3 interpreter that runs python: rewards");
 }
 
+/// Which tokens are drawn from, after the temperature; neutral by default.
+struct TruncationOptions {
+  std::int64_t top_k = 0;
+  double top_p = 1.0;
+  double min_p = 0.0;
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, TruncationOptions& c) {
+  v("top_k", c.top_k, "most likely tokens that are drawn from; 0 = all");
+  v("top_p", c.top_p, "share of the probability that is drawn from, after top_k; 1 = all");
+  v("min_p", c.min_p,
+    "least probability that is drawn from, as a share of the greatest, after top_p; 0 = all");
+}
+
 /// The keys of everything that trains.
 struct TrainingOptions : PolicyOptions, DatasetOptions {
   std::string output_dir;
@@ -156,7 +171,10 @@ void visit_fields(Visitor& v, SftConfig& c) {
 }
 
 /// zeroth grpo: reinforcement learning with group-relative advantages.
-struct GrpoConfig : TrainingOptions, RewardHostOptions {
+///
+/// Under top_k, top_p or min_p the ratios of the loss stay those of the whole distribution, as in
+/// TRL; sampling/kept_probability says how much of it was sampled from (docs/numerics.md).
+struct GrpoConfig : TrainingOptions, TruncationOptions, RewardHostOptions {
   GrpoConfig() {
     learning_rate = 3e-4;
     lr_scheduler_type = "constant";
@@ -204,6 +222,7 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
   v("num_prompts_per_step", c.num_prompts_per_step, "groups a step");
   v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
   v("temperature", c.temperature, "divides the logits, in sampling and in the loss");
+  visit_fields(v, static_cast<TruncationOptions&>(c));
   v("beta", c.beta, "weight of the KL divergence to the starting policy; 0 = no reference kept");
   v("epsilon", c.epsilon, "lower clip: ratios below 1 - epsilon get no gradient");
   v("epsilon_high", c.epsilon_high, "upper clip: ratios above 1 + epsilon_high; unset = epsilon");
@@ -292,13 +311,19 @@ void visit_fields(Visitor& v, WorkerOptions& c) {
   v("max_connections", c.max_connections, "connections at a time");
 }
 
-/// zeroth eval: pass@k, greedy and majority accuracy of a checkpoint.
-struct EvalConfig : PolicyOptions, DatasetOptions, RewardHostOptions {
+/// zeroth eval: pass@k, maj@k and greedy accuracy of a checkpoint.
+struct EvalConfig : PolicyOptions, DatasetOptions, TruncationOptions, RewardHostOptions {
   std::vector<std::string> reward_funcs;
   std::int64_t num_problems = 0;
   std::int64_t num_generations = 16;
+  std::vector<std::int64_t> pass_at;
+  std::vector<std::int64_t> maj_at;
+  bool greedy = true;
   std::int64_t max_completion_length = 56;
   double temperature = 1.0;
+  std::string group_by;
+  std::string baseline;
+  std::string output;
   std::int64_t max_num_seqs = 800;
   std::int64_t page_size = 16;
   bool json = false;
@@ -309,24 +334,38 @@ void visit_fields(Visitor& v, EvalConfig& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
   visit_fields(v, static_cast<DatasetOptions&>(c));
   v("reward_funcs", c.reward_funcs,
-    "rewards by name, FILE.so or python:FILE:FUNCTION; the first says what is right");
+    "rewards by name, FILE.so or python:FILE:FUNCTION; right is what the first gives more than "
+    "0.5, "
+    "the others are recorded");
   visit_fields(v, static_cast<RewardHostOptions&>(c));
   v("num_problems", c.num_problems, "problems, the first of the data set; 0 = all");
   v("num_generations", c.num_generations, "completions sampled of one problem");
+  v("pass_at", c.pass_at,
+    "the k of every pass@k, each at most num_generations; empty = 1, 4, 16, … and num_generations");
+  v("maj_at", c.maj_at,
+    "the k of every maj@k, each at most num_generations; empty = 4, 16, … and num_generations");
+  v("greedy", c.greedy, "also decode every problem once at temperature 0");
   v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
   v("temperature", c.temperature, "divides the logits before sampling");
+  visit_fields(v, static_cast<TruncationOptions&>(c));
+  v("group_by", c.group_by, "column of the data whose values get a row each; empty = none");
+  v("baseline", c.baseline,
+    "what zeroth eval --json printed for another checkpoint; differences are paired by problem");
+  v("output", c.output, "JSONL file of every completion with its rewards; empty = none");
   v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
   v("page_size", c.page_size, "tokens of one page of the cache");
-  v("json", c.json, "print one JSON object");
+  v("json", c.json, "print one JSON object, a record of every problem included");
 }
 
-/// zeroth sample: completions of one prompt.
-struct SampleConfig : PolicyOptions {
+/// zeroth sample: completions of prompts.
+struct SampleConfig : PolicyOptions, TruncationOptions {
   std::string prompt;
+  std::string prompts_file;
   std::string prompt_template = "plain";
   std::int64_t num_generations = 1;
-  std::int64_t max_completion_length = 56;
+  std::int64_t max_completion_length = 0;
   double temperature = 1.0;
+  std::int64_t max_num_seqs = 256;
   bool json = false;
 };
 
@@ -334,10 +373,16 @@ template <class Visitor>
 void visit_fields(Visitor& v, SampleConfig& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("prompt", c.prompt, "text that fills the template's {question}; - = standard input");
+  v("prompts_file", c.prompts_file,
+    "a prompt a line; a line that begins with { is a JSON object whose \"prompt\" it is; - = "
+    "standard input");
   v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
-  v("num_generations", c.num_generations, "completions");
-  v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
+  v("num_generations", c.num_generations, "completions of each prompt");
+  v("max_completion_length", c.max_completion_length,
+    "tokens of the longest completion; 0 = 512, or what the model's context leaves");
   v("temperature", c.temperature, "divides the logits before sampling; 0 = greedy");
+  visit_fields(v, static_cast<TruncationOptions&>(c));
+  v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
   v("json", c.json, "print one JSON object a completion");
 }
 
@@ -370,7 +415,8 @@ struct InitConfig {
 
 template <class Visitor>
 void visit_fields(Visitor& v, InitConfig& c) {
-  v("architecture", c.architecture, "tiny-mla-moe, tiny-dense, tiny-dense-student, or a config.json");
+  v("architecture", c.architecture,
+    "tiny-mla-moe, tiny-dense, tiny-dense-student, or a config.json");
   v("tokenizer", c.tokenizer, "byte (256 tokens), or the characters that are one token each");
   v("seed", c.seed, "key of every random number");
   v("output_dir", c.output_dir, "directory of the checkpoint; must not hold one");

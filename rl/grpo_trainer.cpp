@@ -128,6 +128,9 @@ struct GrpoTrainer::Rollout {
   std::vector<std::vector<std::uint16_t>> prompt_experts;  // [groups]
   std::vector<StopReason> stop_reasons;                    // [completions]
   std::vector<std::int64_t> lengths;                       // [completions]
+  // Of a token: how likely the tokens were that top_k, top_p and min_p left. 1 without them.
+  double kept_probability_sum = 0.0;
+  double kept_probability_least = 1.0;
   ScoredItems scores;
   Advantages advantages;
   std::vector<Metric> learner_metrics;
@@ -200,6 +203,16 @@ GrpoStep GrpoTrainer::step(std::int64_t step, double learning_rate, bool keep_co
   return result;
 }
 
+// The token's probability is its probability among the tokens left times theirs.
+void GrpoTrainer::add_kept_probability(const Completion& completion, Rollout& rollout) {
+  for (std::size_t t = 0; t < completion.sampling_logprobs.size(); ++t) {
+    const double kept = std::exp(static_cast<double>(completion.logprobs[t]) -
+                                 static_cast<double>(completion.sampling_logprobs[t]));
+    rollout.kept_probability_sum += kept;
+    rollout.kept_probability_least = std::min(rollout.kept_probability_least, kept);
+  }
+}
+
 GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
   const auto start = Clock::now();
   Rollout rollout;
@@ -218,7 +231,10 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
       engine_.generate(requests, {.temperature = config_.temperature,
                                   .max_new_tokens = config_.max_completion_length,
                                   .seed = static_cast<std::uint64_t>(config_.seed),
-                                  .stream = kRolloutStream});
+                                  .stream = kRolloutStream,
+                                  .top_k = config_.top_k,
+                                  .top_p = config_.top_p,
+                                  .min_p = config_.min_p});
   for (std::size_t g = 0; g < groups.size(); ++g) {
     auto& experts = rollout.experts.emplace_back();
     TrainingGroup& training = rollout.groups.emplace_back();
@@ -234,6 +250,7 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
       rollout.stop_reasons.push_back(completion.stop_reason);
       rollout.lengths.push_back(static_cast<std::int64_t>(completion.tokens.size()));
       num_tokens_ += rollout.lengths.back();
+      add_kept_probability(completion, rollout);
     }
     rollout.prompt_experts.push_back(groups[g].prompt_experts);
   }
@@ -540,6 +557,12 @@ std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {
   metrics.push_back({"completions/clipped_ratio",
                      1.0 - static_cast<double>(terminated.size()) /
                                static_cast<double>(std::max<std::size_t>(1, lengths.size()))});
+  if (rollout.kept_probability_sum > 0.0) {
+    metrics.push_back(
+        {"sampling/kept_probability/mean",
+         rollout.kept_probability_sum / static_cast<double>(rollout.logprobs.size())});
+    metrics.push_back({"sampling/kept_probability/min", rollout.kept_probability_least});
+  }
   metrics.insert(metrics.end(), rollout.learner_metrics.begin(), rollout.learner_metrics.end());
   metrics.push_back({"time/rollout", rollout.rollout_seconds});
   metrics.push_back({"time/reward", rollout.reward_seconds});

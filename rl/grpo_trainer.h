@@ -59,6 +59,7 @@ class GrpoTrainer {
   struct Comparison;
 
   Rollout roll_out(std::int64_t step);
+  static void add_kept_probability(const Completion& completion, Rollout& rollout);
   void score(Rollout& rollout) const;
   std::vector<RewardItem> items_of(const Rollout& rollout, const Share& groups) const;
   std::string place_of(const Rollout& rollout, std::size_t completion) const;
