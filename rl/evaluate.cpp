@@ -18,6 +18,7 @@ constexpr std::uint32_t kEvaluationStream = 2;
 // Every completion of every problem as text, and whether it is right.
 struct Scored {
   std::vector<std::string> texts;
+  std::vector<std::int64_t> lengths;
   std::vector<double> right;  // 1 or 0
   std::int64_t tokens = 0;
   std::int64_t failures = 0;  // of the reward
@@ -26,15 +27,14 @@ struct Scored {
 Scored generate(Engine& engine, const Tokenizer& tokenizer,
                 std::span<const GenerateRequest> requests, std::span<const std::string> prompts,
                 std::span<const Problem> problems, const Reward& right,
-                const SamplingParams& sampling, OnRewardError on_error) {
+                const SamplingParams& sampling, const EvaluationOptions& options) {
   const std::vector<Group> groups = engine.generate(requests, sampling);
   Scored out;
-  std::vector<std::int64_t> lengths;
   for (const Group& group : groups) {
     for (const Completion& completion : group.completions) {
       out.texts.push_back(tokenizer.decode(completion.tokens, true));
-      lengths.push_back(static_cast<std::int64_t>(completion.tokens.size()));
-      out.tokens += lengths.back();
+      out.lengths.push_back(static_cast<std::int64_t>(completion.tokens.size()));
+      out.tokens += out.lengths.back();
     }
   }
   std::vector<RewardItem> items;
@@ -45,7 +45,7 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer,
                        .completion = out.texts[i],
                        .reference = problems[g].answer,
                        .columns_json = problems[g].columns_json,
-                       .num_tokens = lengths[i],
+                       .num_tokens = out.lengths[i],
                        .max_tokens = sampling.max_new_tokens,
                        .finish_reason = completion.stop_reason == StopReason::length
                                             ? FinishReason::length
@@ -54,34 +54,78 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer,
       ++i;
     }
   }
-  for (const RewardOutcome& outcome : right.judge(items, on_error)) {
+  const std::vector<RewardOutcome> outcomes = right.judge(items, options.on_reward_error);
+  std::vector<double> scores;
+  for (const RewardOutcome& outcome : outcomes) {
+    scores.push_back(outcome.score);
     out.right.push_back(outcome.score > 0.5 ? 1.0 : 0.0);
     out.failures += is_failure(outcome.result) ? 1 : 0;
+  }
+  if (options.on_samples) {
+    options.on_samples({.items = items,
+                        .scores = scores,
+                        .num_generations = requests[0].num_generations,
+                        .greedy = sampling.temperature == 0.0});
   }
   return out;
 }
 
-bool majority_is_right(std::span<const std::string> texts, std::span<const double> right) {
+std::vector<std::string> answers_of(std::span<const std::string> texts) {
   std::vector<std::string> answers;
   for (const std::string& text : texts) {
     const auto extraction = extract_answer(text, {});
     answers.push_back(extraction ? normalized_answer(extraction->text) : "");
   }
-  const auto winner = majority_vote(answers);
-  if (!winner) return false;
-  // The answer is right if any completion that gave it in the right form was.
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i] == answers[*winner] && right[i] == 1.0) return true;
+  return answers;
+}
+
+void check(std::span<const Problem> problems, const EvaluationOptions& options) {
+  if (problems.empty()) throw std::invalid_argument("evaluate: no problems");
+  for (const auto& counts : {options.pass_at, options.majority_at}) {
+    for (const std::int64_t k : counts) {
+      if (k >= 1 && k <= options.num_generations) continue;
+      throw std::invalid_argument("evaluate: k of " + std::to_string(k) + " with " +
+                                  std::to_string(options.num_generations) + " samples");
+    }
   }
-  return false;
+}
+
+// The mean of `value` over the problems.
+template <class Value>
+MeanInterval mean_of(std::span<const EvaluatedProblem> problems, std::uint64_t seed,
+                     const Value& value) {
+  std::vector<double> values;
+  for (const EvaluatedProblem& problem : problems) values.push_back(value(problem));
+  return bootstrap_mean(values, seed);
 }
 
 }  // namespace
 
+EvaluationRates rates_of(std::span<const EvaluatedProblem> problems,
+                         const EvaluationOptions& options) {
+  const auto mean = [&](const auto& value) { return mean_of(problems, options.seed, value); };
+  EvaluationRates rates;
+  rates.num_problems = static_cast<std::int64_t>(problems.size());
+  for (const std::int64_t k : options.pass_at) {
+    rates.pass_at.push_back({k, mean([&](const EvaluatedProblem& problem) {
+                               return pass_at_k(options.num_generations, problem.num_right, k);
+                             })});
+  }
+  for (std::size_t i = 0; i < options.majority_at.size(); ++i) {
+    rates.majority_at.push_back({options.majority_at[i], mean([&](const EvaluatedProblem& problem) {
+                                   return problem.majority_at.at(i);
+                                 })});
+  }
+  rates.greedy = mean([](const EvaluatedProblem& problem) { return problem.greedy; });
+  rates.format_rate = mean([](const EvaluatedProblem& problem) { return problem.format_rate; });
+  rates.mean_length = mean([](const EvaluatedProblem& problem) { return problem.mean_length; });
+  return rates;
+}
+
 Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
                     const PromptTemplate& prompt_template, std::span<const Problem> problems,
                     const Reward& right, const EvaluationOptions& options) {
-  if (problems.empty()) throw std::invalid_argument("evaluate: no problems");
+  check(problems, options);
   const auto start = std::chrono::steady_clock::now();
   std::vector<GenerateRequest> requests;
   std::vector<std::string> prompts;
@@ -95,9 +139,12 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   SamplingParams sampling{.temperature = options.temperature,
                           .max_new_tokens = options.max_completion_length,
                           .seed = options.seed,
-                          .stream = kEvaluationStream};
-  const Scored samples = generate(engine, tokenizer, requests, prompts, problems, right, sampling,
-                                  options.on_reward_error);
+                          .stream = kEvaluationStream,
+                          .top_k = options.top_k,
+                          .top_p = options.top_p,
+                          .min_p = options.min_p};
+  const Scored samples =
+      generate(engine, tokenizer, requests, prompts, problems, right, sampling, options);
 
   Evaluation result;
   result.num_problems = static_cast<std::int64_t>(problems.size());
@@ -109,12 +156,24 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   for (std::size_t p = 0; p < problems.size(); ++p) {
     const auto texts = std::span(samples.texts).subspan(p * n, n);
     const auto scores = std::span(samples.right).subspan(p * n, n);
+    const std::vector<std::string> answers = answers_of(texts);
     double sum = 0.0;
     for (const double score : scores) sum += score;
     result.right_shares.push_back(sum / static_cast<double>(n));
     result.pass_at_n += sum > 0.0 ? 1.0 : 0.0;
-    result.majority += majority_is_right(texts.first(voters), scores.first(voters)) ? 1.0 : 0.0;
-    for (const std::string& text : texts) formatted += follows_format(text) ? 1 : 0;
+    result.majority +=
+        majority_is_right(std::span(answers).first(voters), scores.first(voters)) ? 1.0 : 0.0;
+    std::int64_t formatted_here = 0, tokens = 0;
+    for (const std::string& text : texts) formatted_here += follows_format(text) ? 1 : 0;
+    for (const std::int64_t length : std::span(samples.lengths).subspan(p * n, n)) tokens += length;
+    formatted += formatted_here;
+    EvaluatedProblem& problem = result.problems.emplace_back();
+    problem.id = problems[p].id;
+    problem.num_right = static_cast<std::int64_t>(sum);
+    problem.format_rate = static_cast<double>(formatted_here) / static_cast<double>(n);
+    problem.mean_length = static_cast<double>(tokens) / static_cast<double>(n);
+    for (const std::int64_t k : options.majority_at)
+      problem.majority_at.push_back(majority_at_k(answers, scores, k));
   }
   result.pass_at_1 = bootstrap_mean(result.right_shares, options.seed);
   result.sampled_tokens = samples.tokens;
@@ -128,12 +187,16 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   if (options.greedy) {
     for (GenerateRequest& request : requests) request.num_generations = 1;
     sampling.temperature = 0.0;
-    const Scored greedy = generate(engine, tokenizer, requests, prompts, problems, right, sampling,
-                                   options.on_reward_error);
-    for (const double score : greedy.right) result.greedy += score / count;
+    const Scored greedy =
+        generate(engine, tokenizer, requests, prompts, problems, right, sampling, options);
+    for (std::size_t p = 0; p < problems.size(); ++p) {
+      result.problems[p].greedy = greedy.right[p];
+      result.greedy += greedy.right[p] / count;
+    }
     result.sampled_tokens += greedy.tokens;
     result.reward_failures += greedy.failures;
   }
+  result.rates = rates_of(result.problems, options);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -7,19 +7,26 @@ namespace zeroth {
 void check_prompt_lengths(const std::string& source, std::span<const Problem> problems,
                           const PromptTemplate& prompt_template, const Tokenizer& tokenizer,
                           const ModelConfig& model, std::int64_t max_completion_length) {
-  const std::int64_t longest = model.max_position_embeddings - max_completion_length;
+  if (max_completion_length >= model.max_position_embeddings) {
+    throw InputError({.source = "configuration",
+                      .field = "max_completion_length",
+                      .expected = "less than max_position_embeddings (" +
+                                  std::to_string(model.max_position_embeddings) + ")",
+                      .actual = std::to_string(max_completion_length)});
+  }
   for (const Problem& problem : problems) {
     const auto prompt = static_cast<std::int64_t>(
         tokenizer.encode(prompt_template.render(problem.question)).size());
-    if (prompt > 0 && prompt <= longest) continue;
-    throw InputError({.source = source,
-                      .field = problem.id,
-                      .expected = "a prompt of 1 to " + std::to_string(longest) +
-                                  " tokens, to leave max_completion_length (" +
-                                  std::to_string(max_completion_length) +
-                                  ") of max_position_embeddings (" +
-                                  std::to_string(model.max_position_embeddings) + ")",
-                      .actual = std::to_string(prompt)});
+    if (prompt >= 1 && prompt + max_completion_length <= model.max_position_embeddings) continue;
+    throw InputError(
+        {.source = source,
+         .field = problem.id,
+         .expected = "a prompt of 1 to " +
+                     std::to_string(model.max_position_embeddings - max_completion_length) +
+                     " tokens, to leave max_completion_length (" +
+                     std::to_string(max_completion_length) + ") of max_position_embeddings (" +
+                     std::to_string(model.max_position_embeddings) + ")",
+         .actual = std::to_string(prompt)});
   }
 }
 

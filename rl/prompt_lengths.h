@@ -1,4 +1,4 @@
-// Whether a data set's prompts leave a model room to answer.
+// Whether a data set's prompts leave room for completions in a model's context.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,9 @@
 
 namespace zeroth {
 
-/// InputError with `source` and the problem for a prompt that is empty, or that with
-/// max_completion_length is longer than max_position_embeddings.
+/// InputError for a `max_completion_length` that leaves no prompt, or naming `source` and the first
+/// problem whose prompt is empty or leaves fewer than `max_completion_length` tokens of
+/// max_position_embeddings.
 void check_prompt_lengths(const std::string& source, std::span<const Problem> problems,
                           const PromptTemplate& prompt_template, const Tokenizer& tokenizer,
                           const ModelConfig& model, std::int64_t max_completion_length);

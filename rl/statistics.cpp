@@ -78,6 +78,31 @@ std::optional<std::size_t> majority_vote(std::span<const std::string> answers) {
   return winner == nullptr ? std::nullopt : std::optional<std::size_t>(winner->first);
 }
 
+bool majority_is_right(std::span<const std::string> answers, std::span<const double> right) {
+  const auto winner = majority_vote(answers);
+  if (!winner) return false;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i] == answers[*winner] && right[i] == 1.0) return true;
+  }
+  return false;
+}
+
+double majority_at_k(std::span<const std::string> answers, std::span<const double> right,
+                     std::int64_t k) {
+  const auto voters = static_cast<std::size_t>(k);
+  if (answers.size() != right.size() || k < 1 || voters > answers.size()) {
+    throw std::invalid_argument("majority_at_k: needs an answer and a mark of n samples, k <= n");
+  }
+  const std::size_t runs = answers.size() / voters;
+  double sum = 0.0;
+  for (std::size_t run = 0; run < runs; ++run) {
+    const std::size_t begin = run * voters;
+    sum +=
+        majority_is_right(answers.subspan(begin, voters), right.subspan(begin, voters)) ? 1.0 : 0.0;
+  }
+  return sum / static_cast<double>(runs);
+}
+
 MeanInterval bootstrap_mean(std::span<const double> values, std::uint64_t seed,
                             std::int64_t resamples) {
   if (values.empty() || resamples < 1) {
@@ -91,6 +116,17 @@ MeanInterval bootstrap_mean(std::span<const double> values, std::uint64_t seed,
   return {.mean = mean_of(values),
           .low = interpolated_percentile(means, 0.025),
           .high = interpolated_percentile(means, 0.975)};
+}
+
+MeanInterval paired_difference(std::span<const double> a, std::span<const double> b,
+                               std::uint64_t seed, std::int64_t resamples) {
+  if (a.size() != b.size()) {
+    throw std::invalid_argument("paired_difference: " + std::to_string(a.size()) + " values and " +
+                                std::to_string(b.size()));
+  }
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < a.size(); ++i) differences.push_back(a[i] - b[i]);
+  return bootstrap_mean(differences, seed, resamples);
 }
 
 }  // namespace zeroth

@@ -114,6 +114,9 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
                              .max_completion_length = config.max_completion_length,
                              .temperature = config.temperature,
                              .seed = static_cast<std::uint64_t>(config.seed),
+                             .top_k = config.top_k,
+                             .top_p = config.top_p,
+                             .min_p = config.min_p,
                              .on_reward_error = inputs.rewards.on_error()});
     } catch (const RewardError& error) {
       failure = error;

@@ -83,7 +83,7 @@ struct Scripted {
   std::unique_ptr<Reward> right = make_accuracy_reward();
 };
 
-constexpr EvaluationOptions kOptions{.num_generations = 4,
+const EvaluationOptions kOptions{.num_generations = 4,
                                      .max_completion_length = 20,
                                      .majority_generations = 16,
                                      .temperature = 0.8,
