@@ -1,75 +1,198 @@
-// zeroth sample: completions of one prompt.
+// zeroth sample: completions of prompts, printed as they are sampled.
 
-#include <boost/json.hpp>
+#include <unistd.h>
+
+#include <algorithm>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "rollout/local_engine.h"
+#include "system/file.h"
 #include "system/json.h"
+#include "tools/clock.h"
 #include "tools/commands.h"
+#include "tools/completion_printer.h"
 #include "tools/compute.h"
 #include "tools/loaded_policy.h"
 #include "tools/named_prompt.h"
 #include "tools/options.h"
+#include "tools/progress.h"
+#include "tools/stop.h"
 
 namespace zeroth {
 namespace {
 
 constexpr std::uint32_t kSampleStream = 3;
+constexpr std::int64_t kDefaultLength = 512;  // tokens
 
-std::string prompt_text(const SampleConfig& config) {
-  if (config.prompt != "-") return config.prompt;
-  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  if (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
+const CommandSyntax kSyntax{.name = "sample",
+                            .summary = "completions of a prompt, or of every prompt of a file",
+                            .positional = "prompt",
+                            .aliases = {{"n", "num_generations"}}};
+
+struct Prompt {
+  std::string source;  // for errors: "prompt", "prompts.txt:3"
+  std::string text;
+};
+
+std::string standard_input() {
+  return {std::istreambuf_iterator<char>(std::cin), {}};
 }
 
-void print_json(const LoadedPolicy& policy, const Completion& completion) {
-  double total = 0.0;
-  for (const float logprob : completion.logprobs) total += static_cast<double>(logprob);
-  const boost::json::object json = {
-      {"completion", policy.tokenizer.decode(completion.tokens, true)},
-      {"token_ids", boost::json::array(completion.tokens.begin(), completion.tokens.end())},
-      {"logprob", total},
-      {"finish_reason", completion.stop_reason == StopReason::length ? "length" : "stop"}};
-  std::cout << write_json(json) << "\n";
+std::string prompt_of_line(const std::string& line, const std::string& source) {
+  if (!line.starts_with('{')) return line;
+  return JsonReader::parse(line, source).get_string("prompt");
+}
+
+std::vector<Prompt> prompts_of_lines(const std::string& text, const std::string& file) {
+  std::vector<Prompt> prompts;
+  std::size_t number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string line = text.substr(begin, end - begin);
+    if (line.ends_with('\r')) line.pop_back();
+    const std::string source = file + ":" + std::to_string(++number);
+    if (!line.empty()) prompts.push_back({source, prompt_of_line(line, source)});
+    begin = end + 1;
+  }
+  if (prompts.empty()) {
+    throw InputError(
+        {.source = file, .field = "", .expected = "a prompt a line", .actual = "none"});
+  }
+  return prompts;
+}
+
+std::vector<Prompt> read_prompts(const SampleConfig& config) {
+  if (config.prompts_file == "-") return prompts_of_lines(standard_input(), "standard input");
+  if (!config.prompts_file.empty())
+    return prompts_of_lines(read_file(config.prompts_file), config.prompts_file);
+  if (config.prompt != "-") return {{"prompt", config.prompt}};
+  std::string text = standard_input();
+  if (text.ends_with('\n')) text.pop_back();
+  return {{"standard input", text}};
+}
+
+std::vector<GenerateRequest> requests_of(const std::vector<Prompt>& prompts,
+                                         const LoadedPolicy& policy, std::int64_t num_generations) {
+  std::vector<GenerateRequest> requests;
+  for (const Prompt& prompt : prompts) {
+    GenerateRequest request{.num_generations = num_generations,
+                            .problem = static_cast<std::uint32_t>(requests.size())};
+    try {
+      request.prompt = policy.tokenizer.encode(prompt.text);
+    } catch (const InputError& error) {
+      InputError::Parts parts = error.parts();
+      parts.source = prompt.source;
+      throw InputError(std::move(parts));
+    }
+    const auto tokens = static_cast<std::int64_t>(request.prompt.size());
+    const std::int64_t most = policy.config.max_position_embeddings - 1;
+    if (tokens < 1 || tokens > most) {
+      throw InputError({.source = prompt.source,
+                        .field = "",
+                        .expected = "1 to " + std::to_string(most) +
+                                    " tokens, one less than max_position_embeddings",
+                        .actual = std::to_string(tokens)});
+    }
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+// Tokens of the longest completion.
+std::int64_t max_new_tokens(std::int64_t asked, const std::vector<GenerateRequest>& requests,
+                            const ModelConfig& model) {
+  std::size_t longest = 0;
+  for (const GenerateRequest& request : requests)
+    longest = std::max(longest, request.prompt.size());
+  const std::int64_t left = model.max_position_embeddings - static_cast<std::int64_t>(longest);
+  if (asked == 0) return std::min(kDefaultLength, left);
+  if (asked <= left) return asked;
+  throw InputError({.source = "",
+                    .field = "max_completion_length",
+                    .expected = "at most " + std::to_string(left) + ", which the longest prompt (" +
+                                std::to_string(longest) +
+                                " tokens) leaves of max_position_embeddings (" +
+                                std::to_string(model.max_position_embeddings) + ")",
+                    .actual = std::to_string(asked)});
+}
+
+SamplingParams sampling_of(const SampleConfig& config) {
+  return {.temperature = config.temperature,
+          .seed = static_cast<std::uint64_t>(config.seed),
+          .stream = kSampleStream,
+          .top_k = config.top_k,
+          .top_p = config.top_p,
+          .min_p = config.min_p};
+}
+
+// Where the reader of a terminal sees the completions come, they are their own progress.
+std::optional<Progress> progress_of(std::int64_t completions, bool on_terminal) {
+  if (on_terminal || completions == 1) return std::nullopt;
+  return stderr_progress("sample", "completions", completions);
+}
+
+int sample(const SampleConfig& config, const ResolvedOptions& options,
+           const std::vector<Prompt>& prompts) {
+  const Compute compute(config);
+  const LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
+  const auto requests = requests_of(prompts, policy, config.num_generations);
+  CompletionPrinterConfig printing{.json = config.json,
+                                   .prompts = {},
+                                   .sampling = sampling_of(config),
+                                   .stop_tokens = policy.config.eos_token_ids};
+  try {
+    printing.sampling.max_new_tokens =
+        max_new_tokens(config.max_completion_length, requests, policy.config);
+  } catch (const InputError& error) {
+    throw with_origin(error, options, kSyntax);
+  }
+  for (const Prompt& prompt : prompts) printing.prompts.push_back(prompt.text);
+  const bool on_terminal = isatty(STDOUT_FILENO) == 1;
+  printing.stream = on_terminal && !config.json && config.num_generations == 1;
+  const SamplingParams sampling = printing.sampling;
+  CompletionPrinter printer(policy.tokenizer, std::move(printing), std::cout);
+  auto progress =
+      progress_of(static_cast<std::int64_t>(prompts.size()) * config.num_generations, on_terminal);
+
+  const StopRequest stop(0.0, monotonic_seconds);
+  LocalEngine engine(compute.context(), policy.packed,
+                     {.max_num_seqs = config.max_num_seqs,
+                      .on_progress =
+                          [&](const GenerationStatistics& statistics) {
+                            stop.check();
+                            if (progress) progress->update(statistics.finished_completions);
+                          },
+                      .on_tokens = [&](std::span<const Group> groups) { printer.update(groups); }});
+  try {
+    engine.generate(requests, sampling);
+  } catch (const Interrupted&) {
+    printer.interrupt();
+    if (progress) progress->finish();
+    std::cerr << "zeroth sample: " << stop.reason() << "\n";
+    return kExitInterrupted;
+  }
+  return kExitDone;
 }
 
 }  // namespace
 
 int run_sample(int argc, char** argv) {
   SampleConfig config;
-  const ResolvedOptions options =
-      resolve(argc, argv, config,
-              {.name = "sample", .summary = "completions of one prompt", .positional = "prompt"});
+  const ResolvedOptions options = resolve(argc, argv, config, kSyntax);
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
-  const std::string prompt = prompt_template.render(prompt_text(config));
+  std::vector<Prompt> prompts = read_prompts(config);
+  for (Prompt& prompt : prompts) prompt.text = prompt_template.render(prompt.text);
   if (options.dry_run) {
-    std::cout << prompt << "\n";
+    for (const Prompt& prompt : prompts) std::cout << prompt.text << "\n";
     return kExitDone;
   }
-  const Compute compute(config);
-  LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
-  LocalEngine engine(compute.context(), policy.packed, {});
-  const GenerateRequest request{.prompt = policy.tokenizer.encode(prompt),
-                                .num_generations = config.num_generations};
-  const std::vector<Group> groups =
-      engine.generate({&request, 1}, {.temperature = config.temperature,
-                                      .max_new_tokens = config.max_completion_length,
-                                      .seed = static_cast<std::uint64_t>(config.seed),
-                                      .stream = kSampleStream});
-  for (const Completion& completion : groups[0].completions) {
-    if (config.json) {
-      print_json(policy, completion);
-    } else {
-      std::cout << policy.tokenizer.decode(completion.tokens, true) << "\n";
-    }
-  }
-  return kExitDone;
+  return sample(config, options, prompts);
 }
 
 }  // namespace zeroth

@@ -58,7 +58,8 @@ ScoreRow read_row(std::string_view line, const std::string& source) {
   return {.prompt = row.get_string("prompt", ""),
           .completion = row.get_string("completion"),
           .reference = row.get_string(row.has("answer") ? "answer" : "reference"),
-          .columns_json = std::string(line),
+          .columns_json =
+              row.has("columns") ? write_json(row.child("columns").value()) : std::string(line),
           .num_tokens = row.get_int64("num_tokens", 0),
           .max_tokens = row.get_int64("max_tokens", 0),
           .finish_reason = read_finish_reason(row)};

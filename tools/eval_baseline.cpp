@@ -1,0 +1,100 @@
+#include "tools/eval_baseline.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "system/error.h"
+#include "system/json.h"
+
+namespace zeroth {
+namespace {
+
+constexpr std::string_view kMajority = "maj_at_";
+
+// The k of "maj_at_4"; nullopt for any other key.
+std::optional<std::int64_t> majority_of(const std::string& key) {
+  if (!key.starts_with(kMajority)) return std::nullopt;
+  std::int64_t k = 0;
+  const char* end = key.data() + key.size();
+  const auto [rest, error] = std::from_chars(key.data() + kMajority.size(), end, k);
+  return error == std::errc() && rest == end ? std::optional(k) : std::nullopt;
+}
+
+}  // namespace
+
+EvalBaseline::EvalBaseline(const std::filesystem::path& file, const std::string& problems_sha256)
+    : file_(file.string()) {
+  const JsonReader json = JsonReader::read(file);
+  if (json.get_string("problems_sha256") != problems_sha256) {
+    json.fail("problems_sha256", problems_sha256 +
+                                     ", as the problems here have: the same data, split, columns, "
+                                     "num_problems and, of a generator, seed");
+  }
+  model_ = json.get_string("model_name_or_path");
+  num_generations_ = json.get_int64("num_generations");
+  for (const JsonReader& problem : json.child("per_problem").elements()) {
+    Result& result = results_.emplace_back();
+    result.num_right = problem.get_int64("right");
+    if (result.num_right < 0 || result.num_right > num_generations_)
+      problem.fail("right", "0 to num_generations (" + std::to_string(num_generations_) + ")");
+    if (problem.has("greedy")) result.greedy = problem.get_bool("greedy");
+    for (const std::string& key : problem.keys()) {
+      if (const auto k = majority_of(key)) result.majority_at[*k] = problem.get_double(key);
+    }
+  }
+}
+
+Comparison EvalBaseline::compare(const Evaluation& evaluation,
+                                 const EvaluationOptions& options) const {
+  if (results_.size() != evaluation.problems.size()) {
+    throw InputError({.source = file_,
+                      .field = "per_problem",
+                      .expected = std::to_string(evaluation.problems.size()) + " problems",
+                      .actual = std::to_string(results_.size())});
+  }
+  Comparison comparison{.file = file_, .model = model_, .differences = {}};
+  // `ours` and `theirs` of every problem; theirs is nullopt where the file does not have it.
+  const auto add = [&](const std::string& key, const std::string& label, const auto& ours,
+                       const auto& theirs) {
+    std::vector<double> a, b;
+    for (std::size_t p = 0; p < results_.size(); ++p) {
+      const std::optional<double> value = theirs(results_[p]);
+      if (!value) return;
+      a.push_back(ours(evaluation.problems[p]));
+      b.push_back(*value);
+    }
+    comparison.differences.push_back(
+        {.key = key, .label = label, .rate = paired_difference(a, b, options.seed)});
+  };
+  for (const std::int64_t k : options.pass_at) {
+    if (k > num_generations_) continue;
+    add(
+        "pass_at_" + std::to_string(k), "pass@" + std::to_string(k),
+        [&](const EvaluatedProblem& problem) {
+          return pass_at_k(options.num_generations, problem.num_right, k);
+        },
+        [&](const Result& result) {
+          return std::optional(pass_at_k(num_generations_, result.num_right, k));
+        });
+  }
+  for (std::size_t i = 0; i < options.majority_at.size(); ++i) {
+    const std::int64_t k = options.majority_at[i];
+    add(
+        std::string(kMajority) + std::to_string(k), "maj@" + std::to_string(k),
+        [&](const EvaluatedProblem& problem) { return problem.majority_at[i]; },
+        [&](const Result& result) {
+          const auto found = result.majority_at.find(k);
+          return found == result.majority_at.end() ? std::nullopt : std::optional(found->second);
+        });
+  }
+  if (options.greedy) {
+    add(
+        "greedy", "greedy", [](const EvaluatedProblem& problem) { return problem.greedy; },
+        [](const Result& result) {
+          return result.greedy ? std::optional(*result.greedy ? 1.0 : 0.0) : std::nullopt;
+        });
+  }
+  return comparison;
+}
+
+}  // namespace zeroth
