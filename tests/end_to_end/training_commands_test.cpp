@@ -92,6 +92,7 @@ TEST_CASE("end to end: every command of a training run works on what the one bef
   const auto result = boost::json::parse(eval.out).as_object();
   CHECK(result.at("problems").to_number<int>() == 5);
   CHECK(result.contains("maj_at_4"));
+  CHECK(result.at("per_problem").as_array().size() == 5);
 
   const Outcome sample = zeroth_command(
       directory,

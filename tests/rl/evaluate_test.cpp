@@ -84,10 +84,10 @@ struct Scripted {
 };
 
 const EvaluationOptions kOptions{.num_generations = 4,
-                                     .max_completion_length = 20,
-                                     .majority_generations = 16,
-                                     .temperature = 0.8,
-                                     .seed = 5};
+                                 .max_completion_length = 20,
+                                 .majority_generations = 16,
+                                 .temperature = 0.8,
+                                 .seed = 5};
 
 TEST_CASE("evaluate: rates of scripted completions by hand", "[rl]") {
   Scripted scripted;
@@ -184,6 +184,84 @@ TEST_CASE("evaluate: answers that are written differently vote apart only if the
                kOptions);
   CHECK(result.majority == 1.0);
   CHECK(result.pass_at_1.mean == 0.75);
+}
+
+TEST_CASE("evaluate: rates at every k by hand, with the records they come from", "[rl]") {
+  Scripted scripted;
+  EvaluationOptions options = kOptions;
+  options.pass_at = {1, 2, 4};
+  options.majority_at = {1, 2, 4};
+  const Evaluation result = scripted.evaluated(options);
+  REQUIRE(result.problems.size() == 3);
+  CHECK(result.problems[0].id == "a");
+  CHECK(result.problems[0].num_right == 3);
+  CHECK(result.problems[1].num_right == 1);
+  CHECK(result.problems[2].num_right == 0);
+  CHECK(result.problems[0].greedy == 1.0);
+  CHECK(result.problems[1].greedy == 0.0);
+  CHECK(result.problems[0].format_rate == 0.75);
+  CHECK(result.problems[2].format_rate == 0.25);
+  CHECK(result.problems[0].mean_length == Approx((3 * 7 + 4) / 4.0));
+  const EvaluationRates& rates = result.rates;
+  REQUIRE(rates.pass_at.size() == 3);
+  CHECK(rates.pass_at[0].k == 1);
+  CHECK(rates.pass_at[0].rate.mean == result.pass_at_1.mean);
+  CHECK(rates.pass_at[0].rate.low == result.pass_at_1.low);
+  // Two of four: 1 - C(1, 2) / C(4, 2) = 1; 1 - C(3, 2) / C(4, 2) = 1/2; 0.
+  CHECK(rates.pass_at[1].rate.mean == Approx((1.0 + 0.5 + 0.0) / 3));
+  CHECK(rates.pass_at[2].rate.mean == result.pass_at_n);
+  REQUIRE(rates.majority_at.size() == 3);
+  // Single samples; pairs (2 2, 3 2 -> 3 first; 5 4 -> 5 first, 5 6; nobody, 7); all four.
+  CHECK(rates.majority_at[0].rate.mean == Approx((0.75 + 0.25 + 0.0) / 3));
+  CHECK(rates.majority_at[1].rate.mean == Approx((0.5 + 0.0 + 0.0) / 3));
+  CHECK(rates.majority_at[2].rate.mean == result.majority);
+  CHECK(rates.greedy.mean == Approx(result.greedy));
+  CHECK(rates.format_rate.mean == Approx(result.format_rate));
+  CHECK(rates.mean_length.mean == Approx(result.mean_length));
+
+  const std::span<const EvaluatedProblem> first(result.problems.data(), 1);
+  const EvaluationRates of_first = rates_of(first, options);
+  CHECK(of_first.num_problems == 1);
+  CHECK(of_first.pass_at[0].rate.mean == 0.75);
+  CHECK(of_first.pass_at[0].rate.low == 0.75);  // of one problem there is nothing to resample
+  CHECK(of_first.majority_at[1].rate.mean == 0.5);
+  options.pass_at = {5};
+  CHECK_THROWS_AS(scripted.evaluated(options), std::invalid_argument);
+}
+
+TEST_CASE("evaluate: every completion is handed out with its score, the greedy ones last", "[rl]") {
+  Scripted scripted;
+  EvaluationOptions options = kOptions;
+  std::vector<std::string> seen;
+  options.on_samples = [&](const EvaluatedSamples& samples) {
+    seen.push_back(samples.greedy ? "greedy" : "samples");
+    CHECK(samples.num_generations == (samples.greedy ? 1 : 4));
+    REQUIRE(samples.items.size() == samples.scores.size());
+    for (std::size_t i = 0; i < samples.items.size(); ++i) {
+      seen.push_back(std::string(samples.items[i].completion) + "|" +
+                     std::string(samples.items[i].reference) +
+                     (samples.scores[i] > 0.5 ? "|right" : "|wrong"));
+    }
+  };
+  scripted.evaluated(options);
+  REQUIRE(seen.size() == 1 + 12 + 1 + 3);
+  CHECK(seen[0] == "samples");
+  CHECK(seen[1] == laid_out("2") + "|2|right");
+  CHECK(seen[3] == laid_out("3") + "|2|wrong");
+  CHECK(seen[13] == "greedy");
+  CHECK(seen[15] == laid_out("5") + "|4|wrong");
+}
+
+TEST_CASE("evaluate: truncation reaches the engine", "[rl]") {
+  Scripted scripted;
+  EvaluationOptions options = kOptions;
+  options.top_k = 5;
+  options.top_p = 0.9;
+  options.min_p = 0.1;
+  scripted.evaluated(options);
+  CHECK(scripted.engine.calls[0].top_k == 5);
+  CHECK(scripted.engine.calls[0].top_p == 0.9);
+  CHECK(scripted.engine.calls[0].min_p == 0.1);
 }
 
 TEST_CASE("evaluate: no problems are a mistake of the caller", "[rl]") {

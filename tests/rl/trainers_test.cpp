@@ -181,6 +181,48 @@ TEST_CASE("grpo trainer: under stop a failure ends the step before anything is l
   CHECK(std::equal(before.begin(), before.end(), run.policy->weights().values().begin()));
 }
 
+TEST_CASE("grpo trainer: under truncation the learner's log-probs are still the rollout's",
+          "[rl]") {
+  for (const char* json : kModels) {
+    for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
+      GrpoConfig config = tiny_grpo();
+      config.top_k = 6;
+      config.top_p = 0.9;
+      bool truncated = true;
+      GrpoRun run(json, config, dtype, [&](std::vector<Group>& groups) {
+        for (const Completion& completion : groups[0].completions)
+          truncated = truncated && completion.sampling_logprobs.size() == completion.tokens.size();
+      });
+      run.step(1);
+      const GrpoStep step = run.step(2);
+      CHECK(truncated);
+      CHECK(metric(step.metrics, "sampling/sampling_logp_difference/max") == 0.0);
+      CHECK(metric(step.metrics, "routing_disagreements") == 0.0);
+      const double mean = metric(step.metrics, "sampling/kept_probability/mean");
+      CHECK(mean > metric(step.metrics, "sampling/kept_probability/min"));
+      CHECK(mean < 1.0);
+    }
+  }
+}
+
+TEST_CASE("grpo trainer: control: log-probs of the truncated distribution stop the run", "[rl]") {
+  GrpoConfig config = tiny_grpo();
+  config.top_k = 6;
+  GrpoRun run(testing::kTinyDeepseek, config, Dtype::float32, [](std::vector<Group>& groups) {
+    for (Group& group : groups) {
+      for (Completion& completion : group.completions)
+        completion.logprobs = completion.sampling_logprobs;
+    }
+  });
+  CHECK_THROWS_WITH(run.step(1), Catch::Contains("log-probs of the learner differ"));
+}
+
+TEST_CASE("grpo trainer: without truncation nothing is said of it", "[rl]") {
+  GrpoRun run(testing::kTinyDeepseek);
+  for (const Metric& value : run.step(1).metrics)
+    CHECK(value.name.find("kept_probability") == std::string::npos);
+}
+
 TEST_CASE("grpo trainer: level of the ratio and correction of the KL reach the loss", "[rl]") {
   const auto loss_of = [](const GrpoConfig& config) {
     GrpoRun run(testing::kTinyDeepseek, config);

@@ -47,6 +47,11 @@ TEST_CASE("config: each rule refuses its key and no other", "[tools]") {
   CHECK(refused_key([](GrpoConfig& c) { c.warmup_steps = 101; }) == "warmup_steps");
   CHECK(refused_key([](GrpoConfig& c) { c.num_generations = 1; }) == "num_generations");
   CHECK(refused_key([](GrpoConfig& c) { c.temperature = 0; }) == "temperature");
+  CHECK(refused_key([](GrpoConfig& c) { c.top_k = -1; }) == "top_k");
+  CHECK(refused_key([](GrpoConfig& c) { c.top_p = 0; }) == "top_p");
+  CHECK(refused_key([](GrpoConfig& c) { c.top_p = 1.01; }) == "top_p");
+  CHECK(refused_key([](GrpoConfig& c) { c.min_p = -0.1; }) == "min_p");
+  CHECK(refused_key([](GrpoConfig& c) { c.min_p = 1.01; }) == "min_p");
   CHECK(refused_key([](GrpoConfig& c) { c.epsilon = 1; }) == "epsilon");
   CHECK(refused_key([](GrpoConfig& c) { c.epsilon_high = -0.1; }) == "epsilon_high");
   CHECK(refused_key([](GrpoConfig& c) { c.epsilon_high = 5; }) == "nothing");
@@ -58,6 +63,30 @@ TEST_CASE("config: each rule refuses its key and no other", "[tools]") {
   CHECK(refused_key([](GrpoConfig& c) { c.reward_python.clear(); }) == "reward_python");
   CHECK(refused_key([](GrpoConfig& c) { c.eval_steps = 5; }) == "eval_steps");
   CHECK(refused_key([](GrpoConfig& c) { c.page_size = 0; }) == "page_size");
+}
+
+TEST_CASE("config: an evaluation asks for no more samples than there are", "[tools]") {
+  EvalConfig config;
+  config.model_name_or_path = "m";
+  config.dataset_name = "d";
+  config.reward_funcs = {"accuracy"};
+  CHECK_NOTHROW(check(config));
+  config.pass_at = {1, 17};
+  CHECK_THROWS_WITH(check(config), Catch::Contains("pass_at") && Catch::Contains("(16)"));
+  config.num_generations = 17;
+  CHECK_NOTHROW(check(config));
+  config.maj_at = {0};
+  CHECK_THROWS_WITH(check(config), Catch::Contains("maj_at"));
+}
+
+TEST_CASE("config: a sample has one source of prompts", "[tools]") {
+  SampleConfig config;
+  config.model_name_or_path = "m";
+  CHECK_THROWS_WITH(check(config), Catch::Contains("prompts_file"));
+  config.prompts_file = "-";
+  CHECK_NOTHROW(check(config));
+  config.prompt = "x";
+  CHECK_THROWS_WITH(check(config), Catch::Contains("prompts_file"));
 }
 
 TEST_CASE("config: a refusal says what was expected and what stood there", "[tools]") {

@@ -317,6 +317,58 @@ TEST_CASE("options: help lists every key with its type, default and meaning", "[
   CHECK(options.help.find("--epsilon_high  (a number; unset)") != std::string::npos);
 }
 
+TEST_CASE("options: a list of integers from a flag, a recipe and back", "[tools]") {
+  const CommandSyntax syntax{.name = "eval", .summary = "", .positional = ""};
+  const std::vector<std::string> needed = {"--model_name_or_path=m", "--dataset_name=d",
+                                           "--reward_funcs=accuracy", "--num_generations=64"};
+  const auto with = [&](const std::string& argument) {
+    std::vector<std::string> all = needed;
+    all.push_back(argument);
+    return all;
+  };
+  EvalConfig config;
+  const auto options = resolve_arguments(with("--pass_at=1,4,64"), config, syntax);
+  CHECK(config.pass_at == std::vector<std::int64_t>{1, 4, 64});
+  const Recipes recipes;
+  EvalConfig again;
+  resolve_arguments({"--config", recipes.write("a.toml", to_toml_with_provenance(options))}, again,
+                    syntax);
+  CHECK(again.pass_at == config.pass_at);
+  CHECK_THROWS_WITH(resolve_arguments(with("--pass_at=1,2.5"), config, syntax),
+                    "--pass_at: expected a list of integers, got \"2.5\"");
+  const std::string wrong = recipes.write("b.toml", "pass_at = [1, 2.5]\n");
+  CHECK_THROWS_WITH(resolve_arguments(with("--config=" + wrong), config, syntax),
+                    Catch::Contains("pass_at: expected a list of integers"));
+}
+
+TEST_CASE("options: another name of a flag is the flag, on the command line only", "[tools]") {
+  const CommandSyntax syntax{.name = "sample",
+                             .summary = "",
+                             .positional = "prompt",
+                             .aliases = {{"n", "num_generations"}}};
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--n", "3"}, std::vector<std::string>{"--n=3"}}) {
+    SampleConfig config;
+    std::vector<std::string> all = arguments;
+    all.insert(all.end(), {"--model_name_or_path", "m", "hello"});
+    const auto options = resolve_arguments(all, config, syntax);
+    CHECK(config.num_generations == 3);
+    CHECK(origin_of(options, "num_generations") == "--num_generations");
+  }
+  SampleConfig config;
+  CHECK_THROWS_WITH(resolve_arguments({"x", "--n=3", "--num_generations=3"}, config, syntax),
+                    Catch::Contains("--num_generations") && Catch::Contains("once"));
+  CHECK_THROWS_WITH(resolve_arguments({"x", "--n", "three"}, config, syntax),
+                    Catch::Contains("--num_generations") && Catch::Contains("an integer"));
+  const Recipes recipes;
+  CHECK_THROWS_WITH(
+      resolve_arguments({"x", "--config", recipes.write("n.toml", "n = 3\n")}, config, syntax),
+      Catch::Contains("a known key"));
+  CHECK(grpo_error({"--n=3"}).actual == "an unknown one");  // a command without the name
+  CHECK(resolve_arguments({"--help"}, config, syntax)
+            .help.find("--num_generations, --n  (an integer; default 1)") != std::string::npos);
+}
+
 TEST_CASE("options: a damaged recipe is read or refused, never anything else", "[tools]") {
   const std::string whole =
       "model_name_or_path = \"m\"\ndataset_name = \"d\"\noutput_dir = \"o\"\nseed = 12\n"
