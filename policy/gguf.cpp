@@ -23,9 +23,8 @@ constexpr std::string_view kMagic = "GGUF";
 constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kAlignment = 32;  // the format's default, and what is written
 constexpr const char* kAlignmentKey = "general.alignment";
-constexpr std::uint32_t kMaxDims = 4;     // ggml's
-constexpr std::uint32_t kStringType = 8;  // indices of GgufValue
-constexpr std::uint32_t kArrayType = 9;
+constexpr std::uint32_t kMaxDims = 4;    // ggml's
+constexpr std::uint32_t kArrayType = 9;  // index of GgufValue
 constexpr std::size_t kBlockBytes = sizeof(std::uint16_t) + kGgufBlock;
 
 struct TypeRow {

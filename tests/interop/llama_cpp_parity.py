@@ -110,7 +110,9 @@ def make_random(zeroth, directory: Path, name: str, changes, seed: int, tokenize
 
 def check_random(zeroth, directory: Path, num_prompts: int):
     source = random.Random(5)
-    prompts = [random_text(source, ASCII, source.randrange(1, 120)) for _ in range(num_prompts)]
+    prompts = [
+        random_text(source, ASCII, source.randrange(1, 120)) for _ in range(num_prompts)
+    ]
     control = None
     for seed, (name, changes) in enumerate(RANDOM_MODELS.items()):
         checkpoint = make_random(zeroth, directory, name, changes, seed)
@@ -131,8 +133,10 @@ def with_merges(byte_checkpoint: Path, checkpoint: Path):
     (checkpoint / "SHA256SUMS").unlink()
     file = checkpoint / "tokenizer.json"
     tokenizer = json.loads(file.read_text())
-    merges = [("a", "b"), ("ab", "c"), ("1", "2"), ("12", "12"), ("b", "c"), ("x", "x"), ("xx", "x")]
-    vocab = {token: number for token, number in tokenizer["model"]["vocab"].items()}
+    merges = [
+        ("a", "b"), ("ab", "c"), ("1", "2"), ("12", "12"), ("b", "c"), ("x", "x"), ("xx", "x")
+    ]  # fmt: skip
+    vocab = tokenizer["model"]["vocab"]
     names = sorted(vocab, key=vocab.get)
     for number, (left, right) in enumerate(merges):
         names[number] = left + right
@@ -162,7 +166,7 @@ def check_tokenizers(zeroth, directory: Path):
     words = "abc12x <>/\n.,é東" + "\U0001f642"
     texts = TEXTS + [random_text(source, words, source.randrange(1, 60)) for _ in range(40)]
     of_digits = [random_text(source, "0123456789+=;?", source.randrange(1, 60)) for _ in range(20)]
-    of_digits += ["<think>1+1=2</think><answer>2</answer>", "<eos>1<pad><bos>", "12;?<think><think>"]
+    of_digits += ["<think>1+1=2</think><answer>2</answer>", "<eos>1<pad><bos>", "12;<think><think>"]
     cases = {
         "byte": (byte, texts),
         "merges": (with_merges(byte, directory / "merges"), texts),
