@@ -55,15 +55,6 @@ std::string html_text(std::string_view text) {
   return out;
 }
 
-std::string title_of(const boost::json::object& data) {
-  std::string title;
-  for (const boost::json::value& run : data.at("runs").as_array()) {
-    if (!title.empty()) title += ", ";
-    title += std::string_view(run.at("name").as_string());
-  }
-  return title;
-}
-
 }  // namespace
 
 std::string json_for_script(const boost::json::object& data) {
@@ -111,7 +102,7 @@ std::string fill_page(std::string_view text, std::span<const PageValue> values) 
 
 std::string report_page(const boost::json::object& data) {
   const std::string policy = security_policy();
-  const std::string title = html_text(title_of(data));
+  const std::string title = html_text(std::string_view(data.at("title").as_string()));
   const std::string json = json_for_script(data);
   const std::array<PageValue, 6> values = {{{"policy", policy},
                                             {"title", title},

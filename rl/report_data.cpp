@@ -497,23 +497,24 @@ fs::path normal(const fs::path& directory) {
   return path.has_filename() ? path : path.parent_path();
 }
 
-// The last parts of each path, as many as make all names differ.
+// The last part of each path, and of those that have it in common as many as tell them apart.
 std::vector<std::string> names_of(std::span<const fs::path> directories) {
-  std::vector<fs::path> rest;
+  std::vector<fs::path> parents;
   std::vector<std::string> names;
   for (const fs::path& directory : directories) {
-    rest.push_back(normal(directory));
-    names.push_back(rest.back().filename().string());
+    const fs::path path = normal(directory);
+    parents.push_back(path.parent_path());
+    names.push_back(path.filename().string());
   }
-  const auto all_differ = [](const std::vector<std::string>& texts) {
-    return std::set<std::string>(texts.begin(), texts.end()).size() == texts.size();
-  };
-  while (!all_differ(names)) {
+  for (;;) {
+    std::map<std::string, std::size_t> uses;
+    for (const std::string& name : names) ++uses[name];
+    if (uses.size() == names.size()) return names;
     bool longer = false;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      rest[i] = rest[i].parent_path();
-      if (!rest[i].has_filename()) continue;
-      names[i] = rest[i].filename().string() + "/" + names[i];
+      if (uses[names[i]] == 1 || !parents[i].has_filename()) continue;
+      names[i] = parents[i].filename().string() + "/" + names[i];
+      parents[i] = parents[i].parent_path();
       longer = true;
     }
     if (longer) continue;
@@ -522,7 +523,6 @@ std::vector<std::string> names_of(std::span<const fs::path> directories) {
                       .expected = "each directory once",
                       .actual = directories.back().string() + " again"});
   }
-  return names;
 }
 
 std::vector<RunPlace> places_of(const fs::path& directory, const std::string& name) {
@@ -623,7 +623,12 @@ json::object report_data(std::span<const fs::path> directories, const std::strin
     if (is_quickstart(directories[i]) && fs::exists(directories[i] / "summary.json"))
       add_summary(directories[i], names[i], policies);
   }
-  return {{"build", build}, {"runs", std::move(runs)}, {"policies", std::move(policies)}};
+  std::string title = directories.size() > 1 ? "Comparison: " : "";
+  for (const std::string& name : names) title += (&name == &names[0] ? "" : ", ") + name;
+  return {{"title", title},
+          {"build", build},
+          {"runs", std::move(runs)},
+          {"policies", std::move(policies)}};
 }
 
 }  // namespace zeroth

@@ -16,7 +16,7 @@ inline constexpr std::size_t kReportPoints = 1000;
 /// Reads each of `directories`: a run's (metrics.jsonl), or a quickstart's (summary.json, grpo/,
 /// student/). `build` says which program writes the report. The object is
 ///
-///   build    text
+///   title, build   texts
 ///   runs     one a metrics.jsonl: name, command, state, lines {step, tokens, seconds}, curves
 ///            [{at: indices into lines, values: {name: [number or null]}}], one_numerics, seconds
 ///            {part: total}, completions [{step, records}], config [{key, value, origin}],

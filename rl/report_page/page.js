@@ -27,6 +27,7 @@
 
   const isNumber = (value) => typeof value === "number";
   const group = (value) => value.toLocaleString("en-US");
+  const plural = (value, noun) => `${group(value)} ${noun}${value === 1 ? "" : "s"}`;
   const percent = (value) => (isNumber(value) ? (100 * value).toFixed(1) + " %" : "–");
 
   // The digits that say something; very large and very small numbers with an exponent.
@@ -56,7 +57,14 @@
     const two = (x) => String(x).padStart(2, "0");
     const all = Math.round(seconds);
     const [h, m, s] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
-    return h > 0 ? `${h}:${two(m)}:${two(s)} h` : `${m}:${two(s)} min`;
+    if (h === 0) return s === 0 ? `${m} min` : `${m}:${two(s)} min`;
+    return s > 0 ? `${h}:${two(m)}:${two(s)} h` : m > 0 ? `${h}:${two(m)} h` : `${h} h`;
+  }
+
+  // Seconds between marks of a clock, at most six of them.
+  function clockStep(longest) {
+    const steps = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200];
+    return steps.find((step) => longest / step <= 6) || 86400 * Math.ceil(longest / (6 * 86400));
   }
 
   const kAxes = {
@@ -151,11 +159,12 @@
     section.forEach((run) => {
       definition.curves.forEach((c, i) => {
         if (!run.curve.has(c.name)) return;
-        const single = section.length === 1;
+        // Colours tell runs apart where some are compared, else the curves of one run.
+        const place = runs.indexOf(run);
         entries.push({
-          run, definition: c, curve: run.curve.get(c.name), hidden: !single && Boolean(c.extra),
-          color: single ? i : runs.indexOf(run), dash: single ? i : i + Math.floor(runs.indexOf(run) / kColors),
-          label: single ? c.label : definition.curves.length > 1 ? `${run.name}: ${c.label}` : run.name, single,
+          run, definition: c, curve: run.curve.get(c.name), hidden: comparing && Boolean(c.extra), alone: section.length === 1,
+          color: comparing ? place : i, dash: comparing ? i + Math.floor(place / kColors) : i,
+          label: !comparing ? c.label : definition.curves.length > 1 ? `${run.name}: ${c.label}` : run.name,
         });
       });
     });
@@ -184,7 +193,7 @@
       datasets.push({ ...base, label: entry.label, data: points(entry.run, entry.curve.at, entry.curve.values), borderColor: stroke,
         backgroundColor: stacked ? faded(stroke, 0.35) : stroke, borderWidth: stacked ? 1 : 2, borderDash: stacked ? [] : dash(entry.dash),
         pointRadius: few && !stacked ? 2.5 : entry.curve.at.length === 1 ? 4 : 0, fill: stacked ? (datasets.length === 0 ? "origin" : "-1") : false });
-      const band = stacked || !entry.single ? null : bandOf(entry);
+      const band = stacked || !entry.alone ? null : bandOf(entry);
       if (!band) continue;
       const edge = { ...base, band: true, borderWidth: 0, pointRadius: 0, pointHitRadius: 0, backgroundColor: faded(stroke, 0.16) };
       datasets.push({ ...edge, label: "", data: points(entry.run, entry.curve.at, band[0]), fill: false });
@@ -195,6 +204,7 @@
 
   function optionsOf(definition, entries) {
     const all = entries.flatMap((e) => e.curve.values).filter(isNumber);
+    const longest = Math.max(1, ...entries.map((e) => e.run.lines.seconds[e.curve.at[e.curve.at.length - 1]]));
     const bounded = definition.share && all.every((v) => v >= 0 && v <= 1 + 1e-9);  // means may be rounded up
     const ticks = { color: style("--soft"), maxRotation: 0, autoSkipPadding: 16, font: { size: 12 } };
     const grid = { color: style("--grid"), borderColor: style("--line") };
@@ -203,7 +213,7 @@
       interaction: { mode: "nearest", axis: "x", intersect: false },
       scales: {
         x: { type: "linear", bounds: "data", min: 0, grid, title: { display: true, text: kAxes[axis].title, color: style("--soft"), font: { size: 12 } },
-             ticks: { ...ticks, callback: (x) => kAxes[axis].show(x) } },
+             ticks: { ...ticks, includeBounds: false, precision: axis === "step" ? 0 : undefined, stepSize: axis === "seconds" ? clockStep(longest) : undefined, callback: (x) => kAxes[axis].show(x) } },
         y: { type: "linear", stacked: Boolean(definition.stacked), beginAtZero: Boolean(definition.stacked), grid,
              ...(bounded ? { min: 0, max: 1 } : {}),
              ticks: { ...ticks, maxTicksLimit: 7, callback: (y) => (bounded ? Math.round(100 * y) + " %" : number(y)) } },
@@ -264,7 +274,7 @@
     for (const definition of new Set(entries.map((e) => e.definition))) {
       const own = entries.filter((e) => e.definition === definition);
       const first = own[0];
-      const stroke = first.single ? `var(--c${first.color % kColors})` : "var(--soft)";
+      const stroke = comparing && !first.stacked ? "var(--soft)" : `var(--c${first.color % kColors})`;
       const button = element("button", { type: "button", class: "key", "aria-pressed": String(!first.hidden) },
         swatch(stroke, first.stacked ? [] : dash(first.dash)), definition.label);
       button.addEventListener("click", () => {
@@ -290,7 +300,7 @@
       if (details.open && details.childElementCount === 1) details.append(tableOf(definition.title, entries));
     });
     if (definition.stacked) for (const entry of entries) entry.stacked = true;
-    const notes = [definition.note, entries.some((e) => e.single && bandOf(e)) ? definition.bandNote : ""].filter(Boolean).join(" ");
+    const notes = [definition.note, entries.some((e) => e.alone && bandOf(e)) ? definition.bandNote : ""].filter(Boolean).join(" ");
     const figure = element("figure", {}, element("figcaption", {}, element("h3", {}, definition.title), element("p", {}, notes)),
       legendOf(entries, item.redraw), element("div", { class: "plot" }, canvas), details);
     return { figure, start: () => {
@@ -300,9 +310,9 @@
   }
 
   // A picture of a line that never leaves its value says less than the sentence does.
-  function constant(entries) {
+  function isConstant(entries) {
     const values = entries.flatMap((e) => e.curve.values);
-    return values.length > 1 && values.every((v) => v === 0);
+    return values.every((v) => v === values[0]);
   }
 
   function timeBars(section) {
@@ -332,11 +342,10 @@
     const flat = [];
     for (const definition of kCharts) {
       if (definition.unless && section.some((run) => run.curve.has(definition.unless))) continue;
-      const comparedTime = definition.stacked && section.length > 1;
-      const entries = comparedTime ? [] : entriesOf(definition, section);
-      if (comparedTime) continue;
+      if (definition.stacked && section.length > 1) continue;  // below, as one line a run
+      const entries = entriesOf(definition, section);
       if (entries.length === 0) continue;
-      if (constant(entries)) { flat.push(definition); continue; }
+      if (isConstant(entries)) { flat.push([definition.title, entries[0].curve.values[0]]); continue; }
       const drawn = draw(definition, entries);
       grid.append(drawn.figure);
       starts.push(drawn.start);
@@ -344,7 +353,7 @@
     if (section.length > 1) {
       const entries = entriesOf({ curves: [curve("step_time", "seconds")] }, section);
       if (entries.length) {
-        const drawn = draw({ title: "Time of a step", note: "Seconds." , curves: [] }, entries);
+        const drawn = draw({ title: "Time of a step", note: "Seconds." }, entries);
         grid.append(drawn.figure);
         starts.push(drawn.start);
       }
@@ -355,8 +364,8 @@
       if (bars) box.append(element("h3", {}, "Time by part"), bars);
     }
     if (flat.length) {
-      box.append(element("div", { class: "flat" }, "0 at every logged step:", element("ul", {},
-        ...flat.map((d) => element("li", {}, d.title + (d.note ? ` (${d.note.replace(/\.$/, "")})` : ""))))));
+      box.append(element("div", { class: "flat" }, "The same at every logged step:",
+        element("ul", {}, ...flat.map(([title, value]) => element("li", {}, `${title}: ${number(value)}`)))));
     }
     const others = named((n) => !kUsed.has(n)).filter((n) => section.some((run) => run.curve.has(n)));
     if (others.length) box.append(drawOthers(others, section));
@@ -388,20 +397,20 @@
   function stateOf(run) {
     const { last_step: last, max_steps: max } = run.state;
     if (max === null) return `${group(last)} steps`;
-    return last >= max ? `${group(last)} steps, finished` : `step ${group(last)} of ${group(max)}: running, or stopped there`;
+    return last >= max ? `${group(last)} steps, finished` : `step ${group(last)} of ${group(max)}`;
   }
 
   function showTop() {
-    byId("title").textContent = many && comparing ? "Comparison: " + runs.map((r) => r.name).join(", ") : runs[0].name;
+    byId("title").textContent = data.title;
     const run = runs[0];
     const last = (values) => values[values.length - 1];
     const facts = [kSections[run.command] || run.command, stateOf(run), `${count(last(run.lines.tokens))} tokens`,
       `${duration(last(run.lines.seconds))} of training steps`];
     if (run.provenance.seed) facts.push(`seed ${run.provenance.seed}`);
-    byId("subtitle").textContent = many && comparing ? `${runs.length} runs` : facts.join(" · ");
+    byId("subtitle").textContent = data.title === run.name ? facts.join(" · ") : `${runs.length} runs`;
     for (const r of runs) {
       const notes = [];
-      if (r.state.max_steps !== null && r.state.last_step < r.state.max_steps) notes.push(`not finished: ${stateOf(r)}`);
+      if (r.state.max_steps !== null && r.state.last_step < r.state.max_steps) notes.push(`${stateOf(r)}: still running, or stopped there`);
       if (r.state.torn_line) notes.push("the last line of metrics.jsonl was incomplete and is left out");
       if (notes.length) byId("notices").append(element("p", { class: "notice" }, `${r.name}: ${notes.join("; ")}`));
     }
@@ -478,7 +487,7 @@
   }
 
   function showRunKeys() {
-    if (!many) return;
+    if (!comparing) return;
     for (const [i, run] of runs.entries()) {
       const button = element("button", { type: "button", class: "key", "aria-pressed": "true" }, swatch(`var(--c${i % kColors})`, dash(Math.floor(i / kColors))), run.name);
       button.addEventListener("click", () => {
@@ -522,7 +531,7 @@
       const names = run.completions.length === 3 ? ["Early", "Middle", "Late"] : run.completions.length === 2 ? ["Early", "Late"] : [""];
       box.replaceChildren(element("div", { class: "steps" }, ...run.completions.map((part, i) => element("div", { class: "step" },
         element("h3", {}, `${names[i] ? names[i] + ": s" : "S"}tep ${group(part.step)}`),
-        element("p", { class: "small" }, `${group(part.completions)} completions of ${group(part.prompts)} prompts`),
+        element("p", { class: "small" }, `${plural(part.completions, "completion")} of ${plural(part.prompts, "prompt")}`),
         ...part.records.map(completionCard)))));
     };
     if (holding.length > 1) {
@@ -569,7 +578,7 @@
           rowsTable(["key", "value", "from"], lines.map((l) => [l.key, l.value, l.origin])));
         part.append(details);
       };
-      list("Keys that were set", set, !many);
+      list(defaults.length ? "Keys that were set" : "Settings", set, !many);
       list("Defaults", defaults, false);
       if (run.config.length === 0) part.append(element("p", { class: "small" }, "Not recorded: no config.toml and no checkpoint yet."));
       byId("config").append(part);

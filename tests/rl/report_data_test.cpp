@@ -95,6 +95,7 @@ TEST_CASE("report data: a small run, by hand", "[rl]") {
   write_checkpoint(run_directory, 4);
   const json::object data = data_of({run_directory});
   CHECK(data.at("build").as_string() == "zeroth test");
+  CHECK(data.at("title").as_string() == "demo");
   const json::object& run = data.at("runs").as_array().at(0).as_object();
   CHECK(run.at("name").as_string() == "demo");
   CHECK(run.at("command").as_string() == "grpo");
@@ -254,6 +255,7 @@ TEST_CASE("report data: runs are called by as much of their paths as tells them 
   const json::object data =
       data_of({directory / "a/run/", directory / "b/./run", directory / "other"});
   const json::array& runs = data.at("runs").as_array();
+  CHECK(data.at("title").as_string() == "Comparison: a/run, b/run, other");
   CHECK(runs.at(0).at("name").as_string() == "a/run");
   CHECK(runs.at(1).at("name").as_string() == "b/run");
   CHECK(only_run(directory / "a/run").at("name").as_string() == "run");

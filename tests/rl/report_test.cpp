@@ -41,7 +41,7 @@ std::size_t count(std::string_view text, std::string_view part) {
 }
 
 json::object data_with(const std::string& text) {
-  return {{"build", "test"}, {"runs", json::array{json::object{{"name", text}}}}};
+  return {{"title", text}, {"runs", json::array{json::object{{"name", text}}}}};
 }
 
 // What would leave the block, or be read as something else, were it not escaped.
