@@ -4,9 +4,9 @@
 #include <stdexcept>
 
 #include "rollout/local_engine.h"
-#include "tests/support/temporary_directory.h"
 #include "tests/rl/tiny_run.h"
 #include "tests/support/kernel_context.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_checkpoint.h"
 #include "tests/support/tiny_configs.h"
 

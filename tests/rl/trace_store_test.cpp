@@ -6,8 +6,8 @@
 
 #include "rl/trace_file.h"
 #include "system/error.h"
-#include "tests/support/temporary_directory.h"
 #include "tests/support/mutate.h"
+#include "tests/support/temporary_directory.h"
 
 namespace zeroth {
 namespace {
