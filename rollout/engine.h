@@ -61,6 +61,18 @@ struct Group {
   std::vector<std::uint16_t> prompt_experts = {};
 };
 
+/// What a call has done so far.
+struct GenerationStatistics {
+  std::int64_t prompt_tokens = 0;  // fed; a prompt counts once a group
+  std::int64_t sampled_tokens = 0;
+  std::int64_t forward_passes = 0;
+  std::int64_t peak_pages = 0;  // most pages of the cache in use at a time, prompts' own added
+  std::int64_t finished_completions = 0;
+  std::int64_t num_completions = 0;    // asked for
+  std::int64_t preemptions = 0;        // completions that gave up their pages to others
+  std::int64_t recomputed_tokens = 0;  // fed again for it, those of prompts included
+};
+
 /// Takes a group that answers requests[index].
 using GroupSink = std::function<void(std::size_t index, const Group& group)>;
 
@@ -73,6 +85,9 @@ class Engine {
   virtual std::vector<Group> generate(std::span<const GenerateRequest> requests,
                                       const SamplingParams& sampling,
                                       const GroupSink& on_group = {}) = 0;
+
+  /// Of the last call. Zeros where another process samples, or nobody had to.
+  virtual GenerationStatistics statistics() const { return {}; }
 };
 
 }  // namespace zeroth

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "rollout/request_check.h"
+#include "system/error.h"
 
 namespace zeroth {
 
@@ -34,6 +35,28 @@ void check(const EngineConfig& config, const ModelConfig& model) {
 
 }  // namespace
 
+std::int64_t bytes_of(const PageCounts& pages, const ModelConfig& model, std::int64_t page_size) {
+  return page_size * (pages.prompts * prompt_cache_bytes_per_token(model) +
+                      pages.completions * cache_bytes_per_token(model));
+}
+
+void check_cache_bytes(const std::string& source, std::int64_t max_cache_bytes,
+                       const ModelConfig& model, std::int64_t page_size,
+                       std::span<const GenerateRequest> requests, const SamplingParams& sampling) {
+  const std::int64_t needed =
+      bytes_of(fewest_pages(requests, sampling, page_size), model, page_size);
+  if (max_cache_bytes == 0 || needed <= max_cache_bytes) return;
+  std::size_t longest = 0;
+  for (const GenerateRequest& request : requests)
+    longest = std::max(longest, request.prompt.size());
+  throw InputError({.source = source,
+                    .field = "max_cache_bytes",
+                    .expected = "at least " + std::to_string(needed) + ", for a prompt of " +
+                                std::to_string(longest) + " tokens and a completion of " +
+                                std::to_string(sampling.max_new_tokens),
+                    .actual = std::to_string(max_cache_bytes)});
+}
+
 LocalEngine::LocalEngine(const Context& context, const PackedPolicy& policy, EngineConfig config)
     : context_(context), policy_(policy), config_(std::move(config)), cache_(policy.config()) {
   check(config_, policy.config());
@@ -43,25 +66,33 @@ std::int64_t LocalEngine::cache_bytes() const {
   return cache_.bytes();
 }
 
-// As many as are useful and max_cache_bytes allows. Short of bytes, prompts with pages of their own
-// get the share of them that they would have with enough, and never less than the longest takes.
+// As many as are useful and max_cache_bytes allows.
 PageCounts LocalEngine::num_pages(std::span<const GenerateRequest> requests,
                                   const SamplingParams& sampling) const {
-  PageCounts pages = enough_pages(requests, sampling, config_.max_num_seqs, config_.page_size);
-  const std::int64_t page = config_.page_size * cache_bytes_per_token(policy_.config());
-  const std::int64_t prompt_page =
-      config_.page_size * prompt_cache_bytes_per_token(policy_.config());
+  const ModelConfig& model = policy_.config();
+  const PageCounts enough =
+      enough_pages(requests, sampling, config_.max_num_seqs, config_.page_size);
   const std::int64_t bytes = config_.max_cache_bytes;
-  const std::int64_t wanted = pages.prompts * prompt_page + pages.completions * page;
-  if (bytes == 0 || wanted <= bytes) return pages;
-  if (!expands_prompts(policy_.config())) {
-    return {.completions = bytes / page};
+  if (bytes == 0 || bytes_of(enough, model, config_.page_size) <= bytes) return enough;
+  if (expands_prompts(model)) {
+    return pages_of_both_kinds(fewest_pages(requests, sampling, config_.page_size), enough);
   }
-  const double share = static_cast<double>(bytes) / static_cast<double>(wanted);
-  const PageCounts fewest = fewest_pages(requests, sampling, config_.page_size);
-  pages.prompts = std::max(fewest.prompts,
-                           static_cast<std::int64_t>(share * static_cast<double>(pages.prompts)));
-  pages.completions = std::max<std::int64_t>(0, (bytes - pages.prompts * prompt_page) / page);
+  return {.completions = bytes / bytes_of({.completions = 1}, model, config_.page_size)};
+}
+
+// Short of bytes, prompts with pages of their own get what they can use of one half, at least what
+// the longest takes, and more where completions leave some of the other.
+PageCounts LocalEngine::pages_of_both_kinds(const PageCounts& fewest,
+                                            const PageCounts& enough) const {
+  const std::int64_t page = bytes_of({.completions = 1}, policy_.config(), config_.page_size);
+  const std::int64_t prompt_page = bytes_of({.prompts = 1}, policy_.config(), config_.page_size);
+  const std::int64_t bytes = config_.max_cache_bytes;
+  const std::int64_t spared = bytes - enough.completions * page;
+  const std::int64_t most = (bytes - fewest.completions * page) / prompt_page;
+  PageCounts pages;
+  pages.prompts = std::max({fewest.prompts, bytes / 2 / prompt_page, spared / prompt_page});
+  pages.prompts = std::min({pages.prompts, enough.prompts, most});
+  pages.completions = std::min(enough.completions, (bytes - pages.prompts * prompt_page) / page);
   return pages;
 }
 
@@ -69,6 +100,8 @@ std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> reques
                                          const SamplingParams& sampling,
                                          const GroupSink& on_group) {
   check_requests(requests, sampling, policy_.config());
+  check_cache_bytes("engine", config_.max_cache_bytes, policy_.config(), config_.page_size,
+                    requests, sampling);
   Sampler sampler(sampling.temperature,
                   {.top_k = sampling.top_k, .top_p = sampling.top_p, .min_p = sampling.min_p});
   const PageCounts pages = num_pages(requests, sampling);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "policy/cache.h"
@@ -22,8 +23,10 @@ struct EngineConfig {
   std::int64_t max_num_seqs = 1024;   // completions that run at a time
   std::int64_t page_size = 16;        // tokens a page of the cache holds
   std::int64_t prefill_chunk = 4096;  // prompt tokens a forward pass takes at most; 0: any number
-  std::int64_t max_cache_bytes = 0;   // of the cache; 0: as many as max_num_seqs completions take
-  bool record_experts = false;        // fills Completion::experts and Group::prompt_experts
+  // Of the cache; 0: as many as max_num_seqs completions of the greatest length take. With fewer,
+  // completions wait or give way to others, and are computed again (scheduler.h).
+  std::int64_t max_cache_bytes = 0;
+  bool record_experts = false;  // fills Completion::experts and Group::prompt_experts
   /// Called after every forward pass. It may throw to give the call up; the engine stays usable.
   std::function<void(const GenerationStatistics&)> on_progress = {};
   /// Called after every forward pass with the groups as far as they are sampled, for who shows
@@ -31,24 +34,33 @@ struct EngineConfig {
   std::function<void(std::span<const Group>)> on_tokens = {};
 };
 
+/// Bytes of the cache that hold `pages` pages of `page_size` tokens.
+std::int64_t bytes_of(const PageCounts& pages, const ModelConfig& model, std::int64_t page_size);
+
+/// InputError naming `source` and max_cache_bytes when they cannot hold the longest prompt of
+/// `requests` and one completion of max_new_tokens; 0 holds anything.
+void check_cache_bytes(const std::string& source, std::int64_t max_cache_bytes,
+                       const ModelConfig& model, std::int64_t page_size,
+                       std::span<const GenerateRequest> requests, const SamplingParams& sampling);
+
 class LocalEngine : public Engine {
  public:
   /// `policy` and the context's threads must outlive this. A completion ends at any of the
   /// eos_token_ids of the policy's config. std::invalid_argument for a count that cannot be.
   LocalEngine(const Context& context, const PackedPolicy& policy, EngineConfig config);
 
-  /// std::invalid_argument as check_requests (request_check.h) and Scheduler.
+  /// std::invalid_argument as check_requests (request_check.h), InputError as check_cache_bytes.
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
                               const SamplingParams& sampling,
                               const GroupSink& on_group = {}) override;
 
-  /// Of the last call.
-  const GenerationStatistics& statistics() const { return statistics_; }
+  GenerationStatistics statistics() const override { return statistics_; }
   std::int64_t cache_bytes() const;
 
  private:
   PageCounts num_pages(std::span<const GenerateRequest> requests,
                        const SamplingParams& sampling) const;
+  PageCounts pages_of_both_kinds(const PageCounts& fewest, const PageCounts& enough) const;
 
   Context context_;
   const PackedPolicy& policy_;

@@ -43,7 +43,7 @@ PageList::PageList(PageList&& other) noexcept
 
 PageList& PageList::operator=(PageList&& other) noexcept {
   if (this != &other) {
-    release();
+    clear();
     allocator_ = other.allocator_;
     pages_ = std::exchange(other.pages_, {});
     size_ = std::exchange(other.size_, 0);
@@ -51,14 +51,19 @@ PageList& PageList::operator=(PageList&& other) noexcept {
   return *this;
 }
 
-void PageList::release() noexcept {
+void PageList::clear() noexcept {
   for (const std::int64_t page : pages_) allocator_->give_back(page);
   pages_.clear();
+  size_ = 0;
+}
+
+void PageList::reserve(std::int64_t rows) {
+  const std::int64_t needed = allocator_->pages_for(rows);
+  while (num_pages() < needed) pages_.push_back(allocator_->take());
 }
 
 void PageList::append(std::int64_t count) {
-  const std::int64_t needed = allocator_->pages_for(size_ + count);
-  while (num_pages() < needed) pages_.push_back(allocator_->take());
+  reserve(size_ + count);
   size_ += count;
 }
 

@@ -28,6 +28,7 @@ class PageAllocator {
   std::int64_t page_size() const { return page_size_; }
   std::int64_t num_pages() const { return num_pages_; }
   std::int64_t num_taken() const { return num_taken_; }
+  std::int64_t num_free() const { return num_pages_ - num_taken_; }
   std::int64_t peak() const { return peak_; }  // most pages taken at a time
   /// Pages that hold `rows` rows.
   std::int64_t pages_for(std::int64_t rows) const { return (rows + page_size_ - 1) / page_size_; }
@@ -46,14 +47,18 @@ class PageAllocator {
 class PageList {
  public:
   explicit PageList(PageAllocator& allocator) : allocator_(&allocator) {}
-  ~PageList() { release(); }
+  ~PageList() { clear(); }
   PageList(PageList&& other) noexcept;
   PageList& operator=(PageList&& other) noexcept;
   PageList(const PageList&) = delete;
   PageList& operator=(const PageList&) = delete;
 
+  /// Takes the pages that `rows` rows need in all, so that appending up to there takes none.
+  void reserve(std::int64_t rows);
   /// Appends `count` rows, taking pages as needed.
   void append(std::int64_t count);
+  /// Gives all pages back and has no rows.
+  void clear() noexcept;
   std::int64_t size() const { return size_; }  // rows
   std::int64_t num_pages() const { return static_cast<std::int64_t>(pages_.size()); }
   /// The cache row of row `i` of the sequence, 0 <= i < size().
@@ -62,8 +67,6 @@ class PageList {
   void append_runs(std::vector<KeyRun>& runs, std::int64_t count) const;
 
  private:
-  void release() noexcept;
-
   PageAllocator* allocator_;
   std::vector<std::int64_t> pages_;
   std::int64_t size_ = 0;

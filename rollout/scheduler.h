@@ -6,8 +6,14 @@
 // completions share passes. Results stand where their request and index say, so the order of
 // arrival does not show.
 //
-// A completion starts only when the pages of its greatest length are to be had, and a group only
-// when they are to be had beside its prompt. So no sequence is ever evicted and work never stalls.
+// Pages are taken as a completion grows, since most end early. When none is left, what came last
+// gives way: its pages go, its tokens, log-probs and experts stay, and when it is its turn again
+// the rows are computed anew from the tokens ("recompute", vLLM, arXiv:2309.06180, section 4.5),
+// which gives the same bits. The order is that of requests and, within one, of completions. Who
+// stands first in it never gives way, and the cache holds one prompt with one completion of the
+// greatest length, so work never stalls. And little is computed twice: a completion starts only
+// when what runs could grow to the mean length seen so far in the call, and at least by a page each.
+//
 // Non-goal: a model; the scheduler counts tokens and rows only.
 #pragma once
 
@@ -34,16 +40,6 @@ struct SchedulerConfig {
   std::int64_t prefill_chunk =
       0;  // prompt tokens a pass takes at most, over all groups; 0: any number
   std::span<const std::int64_t> stop_tokens = {};  // each ends a completion
-};
-
-/// What a call has done so far.
-struct GenerationStatistics {
-  std::int64_t prompt_tokens = 0;  // fed; a prompt counts once a group
-  std::int64_t sampled_tokens = 0;
-  std::int64_t forward_passes = 0;
-  std::int64_t peak_pages = 0;  // most pages of the cache in use at a time, prompts' own added
-  std::int64_t finished_completions = 0;
-  std::int64_t num_completions = 0;  // asked for
 };
 
 /// Pages with which no completion waits for one while a slot is free.
@@ -77,7 +73,8 @@ class Scheduler {
   bool next(ForwardBatch& batch, std::vector<Draw>& draws);
 
   /// Keeps the experts that the pass chose: [moe layers][batch.size() * K], as decoder_forward
-  /// leaves them. To be called, if at all, before accept.
+  /// leaves them. Those of tokens that are fed again are known. To be called, if at all, before
+  /// accept.
   void record_experts(const ForwardBatch& batch,
                       const std::vector<std::vector<std::int32_t>>& experts);
 
@@ -102,27 +99,44 @@ class Scheduler {
     PageList pages;     // of the completion's own tokens
   };
   struct ActiveGroup {
-    std::size_t index;       // of the request
-    PageList prompt;         // rows fed so far
-    bool prefilled = false;  // the whole prompt was fed and all first tokens were asked for
-    bool lined_up = false;   // `waiting` was filled once
-    std::vector<std::size_t> waiting;  // completions without a slot, the next one last
-    std::vector<Sequence> running;
+    std::size_t index;  // of the request
+    PageList prompt;    // no pages: it gave way; else all of them, and the rows fed so far
+    std::int64_t prompt_fed = 0;       // most rows of the prompt that were fed at any time
+    bool lined_up = false;             // all first tokens were drawn and `waiting` was filled once
+    std::vector<std::size_t> waiting;  // completions that do not run, the next one last
+    std::vector<Sequence> running;     // in the order of their index
+  };
+  // Whose experts the tokens of a member of the batch are; the first `known` were recorded before.
+  struct Recorded {
+    std::vector<std::uint16_t>* experts;
+    std::int64_t known;
   };
 
-  void admit_groups();
-  void start_waiting();
+  void grow();
+  void release_last();
+  void admit();
+  bool admit(ActiveGroup& group);
+  bool admit_prompt(ActiveGroup& group);
+  bool start(ActiveGroup& group);
+  std::int64_t rows_of_next(const ActiveGroup& group) const;
+  std::int64_t expected_pages() const;
+  std::int64_t growth(std::int64_t pages) const;
+  std::int64_t growth_of_first(const ActiveGroup& group) const;
+  bool prefilled(const ActiveGroup& group) const;
   void append_prefill(ActiveGroup& group, std::int64_t& budget, ForwardBatch& batch,
                       std::vector<Draw>& draws);
-  void append_decode(ActiveGroup& group, ForwardBatch& batch, std::vector<Draw>& draws);
+  void append_completions(ActiveGroup& group, std::int64_t& budget, ForwardBatch& batch,
+                          std::vector<Draw>& draws);
+  std::int64_t num_tokens(const ActiveGroup& group, std::size_t completion) const;
+  void append_member(const PageList& pages, std::int64_t before, std::int64_t first_position,
+                     std::span<const std::int32_t> tokens, ForwardBatch& batch) const;
   void draw(const ActiveGroup& group, std::size_t completion, std::int64_t row,
             std::vector<Draw>& draws);
   bool stops(std::int32_t token) const;
   bool finished(const Completion& completion) const;
   void retire(ActiveGroup& group);
   std::int64_t prompt_pages(std::size_t request) const;
-  bool fits(std::size_t request, std::int64_t reserved, std::int64_t reserved_prompts) const;
-  void reserve_prompt(std::int64_t pages);
+  bool fits(std::size_t request) const;
 
   std::span<const GenerateRequest> requests_;
   SamplingParams sampling_;
@@ -133,13 +147,13 @@ class Scheduler {
   std::vector<ActiveGroup> active_;
   std::vector<std::size_t> just_finished_;
   std::size_t next_request_ = 0;
-  std::int64_t completion_pages_;  // pages of a completion of the greatest length
-  std::int64_t reserved_pages_ = 0;
-  std::int64_t reserved_prompt_pages_ = 0;  // of prompt_pages_
-  std::int64_t running_ = 0;                // slots taken
-  std::int64_t unfinished_ = 0;             // completions of active groups that run or will
-  std::vector<Completion*> drawn_;          // whom each draw of the last pass belongs to
-  std::vector<std::vector<std::uint16_t>*> experts_of_member_;
+  std::int64_t completion_pages_;    // pages of a completion of the greatest length
+  std::int64_t expected_pages_ = 0;  // of a completion, as far as is known in this pass
+  std::int64_t keep_free_ = 0;       // pages that what starts has to leave to the others
+  std::int64_t running_ = 0;         // slots taken
+  std::int64_t unfinished_ = 0;      // completions of active groups that run or will
+  std::vector<Completion*> drawn_;   // whom each draw of the last pass belongs to
+  std::vector<Recorded> of_member_;  // [members of the last pass]
   GenerationStatistics statistics_;
 };
 

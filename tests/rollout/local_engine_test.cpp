@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "policy/head.h"
+#include "system/error.h"
 #include "tests/rollout/tiny_policy.h"
 #include "tests/support/tiny_configs.h"
 
@@ -219,29 +220,26 @@ TEST_CASE("engine: completions differ within a group and follow seed, step, prob
   CHECK(same(reference, longer));
 }
 
-// The engine's loop with a cache and a change of keys of one's own.
+// The engine's loop with a cache and a change of each pass of one's own.
+using Change = std::function<void(ForwardBatch&, std::vector<Draw>&)>;
 std::vector<Group> generate_by_hand(const testing::TinyPolicy& tiny,
                                     const std::vector<GenerateRequest>& requests,
-                                    std::int64_t max_num_seqs, Cache& cache,
-                                    const std::function<void(std::vector<Draw>&)>& change) {
-  ThreadPool pool(2);
+                                    const SamplingParams& sampling, Cache& cache,
+                                    const Change& change, SchedulerConfig config) {
+  ThreadPool pool(1);
   const Context context{best_isa(), &pool};
-  Scheduler scheduler(
-      requests, kSampling,
-      {.max_num_seqs = max_num_seqs,
-       .page_size = 16,
-       .num_pages = cache.rows() / 16,
-       .num_prompt_pages =
-           cache.prompt_rows() > 0 ? std::optional(cache.prompt_rows() / 16) : std::nullopt,
-       .stop_tokens = tiny.config.eos_token_ids});
-  Sampler sampler(kSampling.temperature);
+  config.num_pages = cache.rows() / config.page_size;
+  if (cache.prompt_rows() > 0) config.num_prompt_pages = cache.prompt_rows() / config.page_size;
+  config.stop_tokens = tiny.config.eos_token_ids;
+  Scheduler scheduler(requests, sampling, config);
+  Sampler sampler(sampling.temperature);
   Activations activations(false);
   ForwardBatch batch;
   std::vector<Draw> draws;
   while (scheduler.next(batch, draws)) {
+    change(batch, draws);
     decoder_forward(context, tiny.policy, batch, cache, activations);
     scheduler.record_experts(batch, activations.experts);
-    change(draws);
     std::vector<std::int32_t> tokens(draws.size());
     std::vector<float> logprobs(draws.size());
     sampler.sample(context, tiny.policy, activations.hidden.data(), draws, tokens, logprobs);
@@ -268,9 +266,9 @@ TEST_CASE("engine: nothing is read from the cache that was not written", "[rollo
                   cache.prompt_rows() * prompt_cache_width(tiny.config.layers[layer].attention),
                   std::numeric_limits<float>::quiet_NaN());
     }
-    const auto keep = [](std::vector<Draw>&) {};
+    const auto keep = [](ForwardBatch&, std::vector<Draw>&) {};
     CHECK(same(generate(tiny, requests, recording()),
-               generate_by_hand(tiny, requests, 9, cache, keep)));
+               generate_by_hand(tiny, requests, kSampling, cache, keep, {.max_num_seqs = 9})));
   }
 }
 
@@ -282,12 +280,122 @@ TEST_CASE("engine: random numbers taken in order of arrival would show the numbe
   cache.resize(4096, 4096);
   const auto by_arrival = [&](std::int64_t max_num_seqs) {
     std::uint32_t count = 0;
-    return generate_by_hand(tiny, requests, max_num_seqs, cache, [&](std::vector<Draw>& draws) {
+    const auto renumber = [&](ForwardBatch&, std::vector<Draw>& draws) {
       for (Draw& draw : draws) draw.key = {.seed = kSampling.seed, .position = count++};
-    });
+    };
+    return generate_by_hand(tiny, requests, kSampling, cache, renumber,
+                            {.max_num_seqs = max_num_seqs});
   };
   CHECK(same(by_arrival(64), by_arrival(64)));
   CHECK_FALSE(same(by_arrival(64), by_arrival(3)));
+}
+
+// The requests with the shortest completions of many, then those with the longest: the mean that
+// the first tell is too little for the others, and these have to give way.
+struct Crowd {
+  explicit Crowd(const testing::TinyPolicy& tiny) : requests(testing::mixed_requests(40)) {
+    for (GenerateRequest& request : requests) request.num_generations += 2;
+    const std::vector<Group> groups = sample(tiny, {});
+    const auto mean_length = [&](std::size_t i) {
+      double tokens = 0.0;
+      for (const Completion& c : groups[i].completions)
+        tokens += static_cast<double>(c.tokens.size());
+      return tokens / static_cast<double>(groups[i].completions.size());
+    };
+    std::vector<std::size_t> order(requests.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t x, std::size_t y) { return mean_length(x) < mean_length(y); });
+    order.erase(order.begin() + 4, order.end() - 4);
+    std::vector<GenerateRequest> chosen;
+    for (const std::size_t i : order) {
+      chosen.push_back(requests[i]);
+      reference.push_back(groups[i]);
+    }
+    requests = std::move(chosen);
+  }
+  std::vector<Group> sample(const testing::TinyPolicy& tiny, const EngineConfig& config) {
+    ThreadPool pool(1);
+    LocalEngine engine({best_isa(), &pool}, tiny.policy, recording(config));
+    std::vector<Group> groups = engine.generate(requests, sampling);
+    statistics = engine.statistics();
+    return groups;
+  }
+
+  SamplingParams sampling{.temperature = 0.9, .max_new_tokens = 48, .seed = 21, .stream = 2};
+  std::vector<GenerateRequest> requests;
+  std::vector<Group> reference;
+  GenerationStatistics statistics;  // of the last sample()
+};
+
+TEST_CASE("engine: completions that give way to others and are computed again have the same bits",
+          "[rollout]") {
+  for (const TestModel& test : kModels) {
+    for (const Dtype dtype : {Dtype::float32, Dtype::bfloat16}) {
+      const testing::TinyPolicy tiny(test, dtype);
+      Crowd crowd(tiny);
+      for (const std::int64_t page_size : {1, 3, 16}) {
+        const std::int64_t fewest = bytes_of(
+            fewest_pages(crowd.requests, crowd.sampling, page_size), tiny.config, page_size);
+        const std::int64_t enough = bytes_of(
+            enough_pages(crowd.requests, crowd.sampling, 1024, page_size), tiny.config, page_size);
+        std::int64_t preemptions = 0;
+        std::int64_t chunk = 5;
+        for (const std::int64_t bytes :
+             {fewest, 3 * fewest / 2, 2 * fewest, 3 * fewest, 5 * fewest, enough}) {
+          INFO(test.json << dtype_name(dtype) << ", pages of " << page_size << ", " << bytes
+                         << " bytes of " << enough);
+          chunk = 5 - chunk;  // 0 and 5 in turn
+          CHECK(same(crowd.reference, crowd.sample(tiny, {.page_size = page_size,
+                                                          .prefill_chunk = chunk,
+                                                          .max_cache_bytes = bytes})));
+          preemptions += crowd.statistics.preemptions;
+        }
+        CHECK(crowd.statistics.recomputed_tokens == 0);  // with enough
+        CHECK(preemptions > 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("engine: rows computed again at other positions, or of another token, would show",
+          "[rollout]") {
+  for (const TestModel& test : kModels) {
+    const testing::TinyPolicy tiny(test);
+    const Crowd crowd(tiny);
+    Cache cache(tiny.config);
+    cache.resize(180, 100);
+    int recomputed = 0;
+    // Calls `damage` with the first query of every completion that feeds more than its new token.
+    const auto sampled_with = [&](const std::function<void(ForwardBatch&, std::size_t)>& damage) {
+      recomputed = 0;
+      const auto change = [&](ForwardBatch& batch, std::vector<Draw>&) {
+        for (const AttentionGroup& group : batch.groups) {
+          for (std::int64_t m = 0; group.prefix_length > 0 && m < group.num_members; ++m) {
+            const AttentionMember& member =
+                batch.members[static_cast<std::size_t>(group.first_member + m)];
+            if (member.num_queries == 1) continue;
+            ++recomputed;
+            damage(batch, static_cast<std::size_t>(member.first_query));
+          }
+        }
+      };
+      return generate_by_hand(tiny, crowd.requests, crowd.sampling, cache, change,
+                              {.page_size = 3});
+    };
+    CHECK(same(crowd.reference, sampled_with([](ForwardBatch&, std::size_t) {})));
+    CHECK(recomputed > 0);
+    CHECK_FALSE(same(crowd.reference, sampled_with([](ForwardBatch& batch, std::size_t first) {
+                       ++batch.positions[first];
+                     })));
+    CHECK_FALSE(same(crowd.reference, sampled_with([](ForwardBatch& batch, std::size_t first) {
+                       batch.tokens[first] = batch.tokens[first + 1] == 4 ? 5 : 4;
+                     })));
+    // The row is not written: what stood there before is read.
+    CHECK_FALSE(same(crowd.reference, sampled_with([](ForwardBatch& batch, std::size_t first) {
+                       batch.cache_rows[first] = batch.cache_rows[first + 1];
+                     })));
+  }
 }
 
 // What the learner computes for one completion: log-probs of its tokens, and the experts of the fed
@@ -431,7 +539,15 @@ TEST_CASE("engine: expanded prompts and completions stay within max_cache_bytes"
     CHECK(engine.cache_bytes() <= bytes);
   }
   LocalEngine cramped(context, tiny.policy, {.page_size = 4, .max_cache_bytes = fewest - 1});
-  CHECK_THROWS_AS(cramped.generate(requests, kSampling), std::invalid_argument);
+  try {
+    cramped.generate(requests, kSampling);
+    FAIL("not refused");
+  } catch (const InputError& error) {
+    CHECK(error.parts().field == "max_cache_bytes");
+    CHECK(error.parts().expected == "at least " + std::to_string(fewest) +
+                                        ", for a prompt of 18 tokens and a completion of 24");
+    CHECK(error.parts().actual == std::to_string(fewest - 1));
+  }
 }
 
 TEST_CASE("engine: completions end at any end-of-sequence token or at the limit", "[rollout]") {
@@ -548,7 +664,7 @@ TEST_CASE("engine: refuses requests beyond the model's positions, its cache and 
                         Catch::Contains("9 more") && Catch::Contains("128"));
   const std::int64_t small = 100 * cache_bytes_per_token(tiny.config);
   LocalEngine cramped(context, tiny.policy, {.max_cache_bytes = small});
-  CHECK_THROWS_AS(cramped.generate(requests, {.max_new_tokens = 8}), std::invalid_argument);
+  CHECK_THROWS_AS(cramped.generate(requests, {.max_new_tokens = 8}), InputError);
   requests[1].prompt = {40};
   CHECK_THROWS_AS(engine.generate(requests, {.max_new_tokens = 8}), std::invalid_argument);
   CHECK_THROWS_AS(LocalEngine(context, tiny.policy, {.max_num_seqs = 0}), std::invalid_argument);

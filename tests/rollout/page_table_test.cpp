@@ -78,6 +78,25 @@ TEST_CASE("page table: a moved list owns the pages alone", "[rollout]") {
   CHECK(c.row_of(1) == 1);
 }
 
+TEST_CASE("page table: pages are taken ahead of their rows, and given back to be taken again",
+          "[rollout]") {
+  PageAllocator allocator(3, 2);
+  PageList list(allocator);
+  list.reserve(3);
+  CHECK(list.num_pages() == 2);
+  CHECK(list.size() == 0);
+  CHECK(allocator.num_free() == 1);
+  list.append(4);
+  CHECK(allocator.num_free() == 1);
+  list.append(1);
+  CHECK(allocator.num_free() == 0);
+  list.clear();
+  CHECK(list.size() == 0);
+  CHECK(allocator.num_free() == 3);
+  list.append(1);
+  CHECK(list.row_of(0) == 0);
+}
+
 TEST_CASE("page table: no page beyond the last, and no page without rows", "[rollout]") {
   PageAllocator allocator(2, 3);
   PageList list(allocator);

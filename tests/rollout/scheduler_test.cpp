@@ -1,6 +1,7 @@
 #include "rollout/scheduler.h"
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <map>
 #include <stdexcept>
@@ -14,13 +15,14 @@ namespace {
 const std::vector<std::int64_t> kStop = {2, 3};
 
 // In place of a model: the token drawn is a function of all tokens seen and of the key. About one
-// in ten stops.
+// in ten stops, and none of a problem of odd number: lengths that nobody can foresee.
 std::int32_t token_after(const std::vector<std::int32_t>& history, const SampleKey& key) {
   std::uint32_t hash = 17;
   for (const std::int32_t token : history) hash = hash * 31U + static_cast<std::uint32_t>(token);
   SampleKey mixed = key;
   mixed.stream += hash;
-  return static_cast<std::int32_t>(uniform_double(mixed) * 20.0);
+  const auto token = static_cast<std::int32_t>(uniform_double(mixed) * 20.0);
+  return key.problem % 2 == 1 && token < 4 ? 4 : token;
 }
 
 Completion expected(const GenerateRequest& request, std::uint32_t sample,
@@ -113,7 +115,7 @@ struct Run {
   std::vector<Group> groups;
   GenerationStatistics statistics;
   std::int64_t most_decoding = 0;  // completions in a pass
-  std::int64_t most_prefill = 0;   // prompt tokens in a pass
+  std::int64_t most_prefill = 0;   // prompt tokens and recomputed ones in a pass
 };
 
 Run run(const std::vector<GenerateRequest>& requests, const SamplingParams& sampling,
@@ -135,8 +137,10 @@ Run run(const std::vector<GenerateRequest>& requests, const SamplingParams& samp
     std::vector<std::vector<std::int32_t>> experts = {batch.positions, {}};
     for (std::int64_t t = 0; t < batch.size(); ++t) experts[1].insert(experts[1].end(), {500, 600});
     scheduler.record_experts(batch, experts);
-    const std::int64_t prefill = scheduler.statistics().prompt_tokens - before.prompt_tokens;
-    before = scheduler.statistics();
+    const GenerationStatistics now = scheduler.statistics();
+    const std::int64_t prefill =
+        now.prompt_tokens - before.prompt_tokens + now.recomputed_tokens - before.recomputed_tokens;
+    before = now;
     result.most_prefill = std::max(result.most_prefill, prefill);
     result.most_decoding = std::max(result.most_decoding, batch.size() - prefill);
     scheduler.accept(tokens, std::vector<float>(tokens.size(), -1.0F));
@@ -197,6 +201,8 @@ TEST_CASE("scheduler: every query sees its own sequence, whatever the slots, pag
         CHECK(result.statistics.prompt_tokens == prompts);
         CHECK(result.statistics.peak_pages <= enough);
         CHECK(result.statistics.finished_completions == result.statistics.num_completions);
+        CHECK(result.statistics.preemptions == 0);
+        CHECK(result.statistics.recomputed_tokens == 0);
       }
     }
   }
@@ -242,6 +248,151 @@ TEST_CASE("scheduler: prompts with pages of their own delay, and change no compl
                   std::invalid_argument);
   CHECK_THROWS_AS(run(requests, sampling, {.page_size = 4, .num_pages = 1, .num_prompt_pages = 9}),
                   std::invalid_argument);
+}
+
+// Draws tokens by hand: `tokens` for the draws of the pass, in their order.
+void accept(Scheduler& scheduler, const std::vector<std::int32_t>& tokens) {
+  scheduler.accept(tokens, std::vector<float>(tokens.size(), -1.0F));
+}
+
+TEST_CASE("scheduler: by hand: the later of two completions gives way and is computed again",
+          "[rollout]") {
+  // Pages of two rows: one for the prompt, at most three for a completion, five in all. The first
+  // of three completions ends at once, so a mean of 3 tokens is expected and the others start.
+  std::vector<GenerateRequest> requests(1);
+  requests[0] = {.prompt = {8, 9}, .num_generations = 3};
+  const SchedulerConfig config{.page_size = 2, .num_pages = 5, .stop_tokens = kStop};
+  for (const std::int64_t chunk : {0, 3}) {
+    SchedulerConfig chunked = config;
+    chunked.prefill_chunk = chunk;
+    Scheduler scheduler(requests, {.max_new_tokens = 6}, chunked);
+    ForwardBatch batch;
+    std::vector<Draw> draws;
+    REQUIRE(scheduler.next(batch, draws));
+    CHECK(batch.tokens == std::vector<std::int32_t>{8, 9});
+    accept(scheduler, {2, 10, 20});
+    for (std::int32_t row = 0; row < 4; ++row) {  // side by side: all pages are taken then
+      REQUIRE(scheduler.next(batch, draws));
+      CHECK(batch.tokens == std::vector<std::int32_t>{10 + row, 20 + row});
+      accept(scheduler, {11 + row, 21 + row});
+    }
+    CHECK(scheduler.statistics().preemptions == 0);
+    REQUIRE(scheduler.next(batch, draws));  // row 4 of the first of them takes a page of the other
+    CHECK(batch.tokens == std::vector<std::int32_t>{14});
+    CHECK(scheduler.statistics().preemptions == 1);
+    accept(scheduler, {15});
+    REQUIRE(scheduler.next(batch, draws));
+    if (chunk == 3) {
+      CHECK(batch.tokens == std::vector<std::int32_t>{20, 21, 22});
+      CHECK(draws.empty());
+      CHECK(scheduler.statistics().recomputed_tokens == 3);
+      accept(scheduler, {});
+      REQUIRE(scheduler.next(batch, draws));
+      CHECK(batch.tokens == std::vector<std::int32_t>{23, 24});
+      CHECK(batch.positions == std::vector<std::int32_t>{5, 6});
+      CHECK(batch.members[0].own_before == 3);
+    } else {
+      CHECK(batch.tokens == std::vector<std::int32_t>{20, 21, 22, 23, 24});
+      CHECK(batch.positions == std::vector<std::int32_t>{2, 3, 4, 5, 6});
+    }
+    REQUIRE(draws.size() == 1);
+    CHECK(draws[0].row == batch.size() - 1);
+    CHECK(draws[0].key.sample == 2);
+    CHECK(draws[0].key.position == 5);
+    accept(scheduler, {25});
+    CHECK_FALSE(scheduler.next(batch, draws));
+    CHECK(scheduler.statistics().recomputed_tokens == 4);
+    CHECK(scheduler.statistics().prompt_tokens == 2);
+    CHECK(scheduler.statistics().sampled_tokens == 3 + 8 + 1 + 1);
+    const std::vector<Group> groups = scheduler.take_groups();
+    CHECK(groups[0].completions[1].tokens == std::vector<std::int32_t>{10, 11, 12, 13, 14, 15});
+    CHECK(groups[0].completions[2].tokens == std::vector<std::int32_t>{20, 21, 22, 23, 24, 25});
+  }
+}
+
+TEST_CASE("scheduler: by hand: a prompt gives way and is fed again without a draw", "[rollout]") {
+  // Eight pages of one row; prompts of 3 and 2 tokens, completions of at most 4 rows. A request
+  // whose completion ends at once comes first: a mean of 3 tokens is expected from then on, which
+  // lets the second completion wait behind the first. The fourth row of that takes the prompt's.
+  const std::vector<GenerateRequest> requests = {{.prompt = {7}, .problem = 0},
+                                                 {.prompt = {8, 9, 10}, .problem = 1},
+                                                 {.prompt = {11, 12}, .problem = 2}};
+  Scheduler scheduler(requests, {.max_new_tokens = 5},
+                      {.page_size = 1, .num_pages = 8, .stop_tokens = kStop});
+  ForwardBatch batch;
+  std::vector<Draw> draws;
+  std::vector<std::vector<std::int32_t>> fed;
+  std::vector<std::size_t> num_draws;
+  while (scheduler.next(batch, draws)) {
+    fed.push_back(batch.tokens);
+    num_draws.push_back(draws.size());
+    scheduler.record_experts(batch, {batch.positions});
+    std::vector<std::int32_t> tokens;
+    for (const Draw& d : draws) {
+      const auto token = static_cast<std::int32_t>(20 * d.key.problem + d.key.position);
+      tokens.push_back(d.key.problem == 0 ? 2 : token);
+    }
+    accept(scheduler, tokens);
+  }
+  CHECK(fed ==
+        std::vector<std::vector<std::int32_t>>{
+            {7}, {8, 9, 10, 11, 12}, {20}, {21}, {22}, {23}, {11, 12}, {40}, {41}, {42}, {43}});
+  CHECK(num_draws == std::vector<std::size_t>{1, 2, 1, 1, 1, 1, 0, 1, 1, 1, 1});
+  CHECK(scheduler.statistics().prompt_tokens == 6);
+  CHECK(scheduler.statistics().recomputed_tokens == 2);
+  CHECK(scheduler.group(2).prompt_experts == std::vector<std::uint16_t>{0, 1});
+  CHECK(scheduler.group(2).completions[0].experts == std::vector<std::uint16_t>{2, 3, 4, 5});
+}
+
+TEST_CASE("scheduler: any workload in any cache: all finish, every query sees its own sequence",
+          "[rollout]") {
+  std::int64_t preemptions = 0;
+  std::int64_t recomputed = 0;
+  std::int64_t sampled = 0;
+  for (std::uint32_t round = 0; round < 300; ++round) {
+    const auto below = [&](std::uint32_t index, std::uint32_t limit) {
+      return Philox::block({round, index, 0, 0}, {3, 4})[0] % limit;
+    };
+    std::vector<GenerateRequest> requests = testing::mixed_requests(1 + below(0, 12));
+    for (GenerateRequest& request : requests) request.num_generations *= 1 + 3 * (round % 3);
+    const SamplingParams sampling{.max_new_tokens = 1 + below(1, 40), .seed = round};
+    const std::int64_t page_size = std::array{1, 2, 3, 16}[below(2, 4)];
+    const std::int64_t slots = std::array{1, 5, 1000}[below(3, 3)];
+    const PageCounts fewest = fewest_pages(requests, sampling, page_size);
+    const PageCounts enough = enough_pages(requests, sampling, slots, page_size);
+    // The least cache, one a little larger, or anything up to what is enough. A page that was lost
+    // would stop the first of these.
+    const auto between = [&](std::int64_t least, std::int64_t most, std::uint32_t index) {
+      const std::int64_t span = std::max<std::int64_t>(0, most - least);
+      const std::int64_t spare =
+          std::array{std::int64_t{0}, span / 8, span / 3, span}[below(index, 4)];
+      return least + below(index + 1, static_cast<std::uint32_t>(spare + 1));
+    };
+    SchedulerConfig config{.max_num_seqs = slots,
+                           .page_size = page_size,
+                           .num_pages = between(fewest.all(), enough.all(), 4),
+                           .prefill_chunk = std::array{0, 1, 7, 64}[below(6, 4)]};
+    if (below(7, 2) == 1) {
+      config.num_pages = between(fewest.completions, enough.completions, 8);
+      config.num_prompt_pages = between(fewest.prompts, enough.prompts, 10);
+    }
+    INFO("round " << round);
+    const Run result = run(requests, sampling, config);
+    check_groups(requests, sampling, result.groups);
+    const GenerationStatistics& s = result.statistics;
+    CHECK(result.most_decoding <= slots);
+    CHECK((config.prefill_chunk == 0 || result.most_prefill <= config.prefill_chunk));
+    CHECK(s.peak_pages <= config.num_pages + config.num_prompt_pages.value_or(0));
+    CHECK(s.finished_completions == s.num_completions);
+    std::int64_t prompts = 0;
+    for (const GenerateRequest& r : requests) prompts += static_cast<std::int64_t>(r.prompt.size());
+    CHECK(s.prompt_tokens == prompts);
+    preemptions += s.preemptions;
+    recomputed += s.recomputed_tokens;
+    sampled += s.sampled_tokens;
+  }
+  CHECK(preemptions > 500);
+  CHECK(recomputed < sampled / 10);  // though lengths are hard to foresee
 }
 
 TEST_CASE("scheduler: a group of 100 in 64 slots fills them and feeds the prompt once",
