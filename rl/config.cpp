@@ -118,9 +118,12 @@ void check_counts(const std::string& key, std::int64_t most,
   }
 }
 
-void check_slots(std::int64_t max_num_seqs, std::int64_t page_size) {
-  require_at_least("max_num_seqs", 1, max_num_seqs);
-  require_at_least("page_size", 1, page_size);
+// Of any configuration that holds an engine.
+template <class Config>
+void check_engine(const Config& c) {
+  require_at_least("max_num_seqs", 1, c.max_num_seqs);
+  require_at_least("page_size", 1, c.page_size);
+  require_at_least("max_cache_bytes", 0, c.max_cache_bytes);
 }
 
 }  // namespace
@@ -152,7 +155,7 @@ void check(const GrpoConfig& c) {
           "0 where eval_dataset_name is empty", c.eval_steps);
   require_at_least("num_eval_problems", 0, c.num_eval_problems);
   require_at_least("num_eval_generations", 1, c.num_eval_generations);
-  check_slots(c.max_num_seqs, c.page_size);
+  check_engine(c);
   for (const std::string& worker : c.workers) require_text("workers", "host:port or a URL", worker);
   require(c.worker_token_file.empty() || !c.workers.empty(), "worker_token_file",
           "nothing where workers is empty", c.worker_token_file);
@@ -168,8 +171,7 @@ void check(const WorkerOptions& c) {
   require(c.tls_certificate_file.empty() == c.tls_key_file.empty(), "tls_key_file",
           "a file where tls_certificate_file is one, and only there", c.tls_key_file);
   require_at_least("num_threads", 0, c.num_threads);
-  check_slots(c.max_num_seqs, c.page_size);
-  require_at_least("max_cache_bytes", 0, c.max_cache_bytes);
+  check_engine(c);
   require_at_least("max_weights_bytes", 1, c.max_weights_bytes);
   require_at_least("max_request_bytes", 1, c.max_request_bytes);
   require_at_least("max_queue", 1, c.max_queue);
@@ -188,7 +190,7 @@ void check(const EvalConfig& c) {
   check_counts("maj_at", c.num_generations, c.maj_at);
   require_positive("temperature", c.temperature);
   check_truncation(c);
-  check_slots(c.max_num_seqs, c.page_size);
+  check_engine(c);
 }
 
 void check(const SampleConfig& c) {

@@ -205,6 +205,7 @@ struct GrpoConfig : TrainingOptions, TruncationOptions, RewardHostOptions {
   bool log_completions = false;
   std::int64_t max_num_seqs = 800;
   std::int64_t page_size = 16;
+  std::int64_t max_cache_bytes = 0;
   std::vector<std::string> workers;
   std::string worker_token_file;
   std::string worker_ca_file;
@@ -255,6 +256,8 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
   v("log_completions", c.log_completions, "write every step's completions to completions/");
   v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
   v("page_size", c.page_size, "tokens of one page of the cache");
+  v("max_cache_bytes", c.max_cache_bytes,
+    "bytes of the cache; 0 = as max_num_seqs need; never changes a number");
   v("workers", c.workers,
     "zeroth worker processes that sample, as host:port (http) or a URL; empty = sample here");
   v("worker_token_file", c.worker_token_file,
@@ -304,7 +307,8 @@ void visit_fields(Visitor& v, WorkerOptions& c) {
     {"auto", "portable", "avx2", "avx512"});
   v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
   v("page_size", c.page_size, "tokens of one page of the cache");
-  v("max_cache_bytes", c.max_cache_bytes, "bytes of the cache; 0 = as max_num_seqs need");
+  v("max_cache_bytes", c.max_cache_bytes,
+    "bytes of the cache; 0 = as max_num_seqs need; never changes a number");
   v("max_weights_bytes", c.max_weights_bytes, "bytes of the largest policy that is taken");
   v("max_request_bytes", c.max_request_bytes, "bytes of the largest request for rollouts");
   v("max_queue", c.max_queue, "requests that may wait");
@@ -326,6 +330,7 @@ struct EvalConfig : PolicyOptions, DatasetOptions, TruncationOptions, RewardHost
   std::string output;
   std::int64_t max_num_seqs = 800;
   std::int64_t page_size = 16;
+  std::int64_t max_cache_bytes = 0;
   bool json = false;
 };
 
@@ -354,6 +359,8 @@ void visit_fields(Visitor& v, EvalConfig& c) {
   v("output", c.output, "JSONL file of every completion with its rewards; empty = none");
   v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
   v("page_size", c.page_size, "tokens of one page of the cache");
+  v("max_cache_bytes", c.max_cache_bytes,
+    "bytes of the cache; 0 = as max_num_seqs need; never changes a number");
   v("json", c.json, "print one JSON object, a record of every problem included");
 }
 

@@ -133,6 +133,7 @@ struct GrpoTrainer::Rollout {
   double kept_probability_least = 1.0;
   ScoredItems scores;
   Advantages advantages;
+  GenerationStatistics statistics;
   std::vector<Metric> learner_metrics;
   double rollout_seconds = 0.0, reward_seconds = 0.0, learn_seconds = 0.0;
 };
@@ -235,6 +236,7 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
                                   .top_k = config_.top_k,
                                   .top_p = config_.top_p,
                                   .min_p = config_.min_p});
+  rollout.statistics = engine_.statistics();
   for (std::size_t g = 0; g < groups.size(); ++g) {
     auto& experts = rollout.experts.emplace_back();
     TrainingGroup& training = rollout.groups.emplace_back();
@@ -564,6 +566,9 @@ std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {
     metrics.push_back({"sampling/kept_probability/min", rollout.kept_probability_least});
   }
   metrics.insert(metrics.end(), rollout.learner_metrics.begin(), rollout.learner_metrics.end());
+  metrics.push_back({"sampling/preemptions", static_cast<double>(rollout.statistics.preemptions)});
+  metrics.push_back(
+      {"sampling/recomputed_tokens", static_cast<double>(rollout.statistics.recomputed_tokens)});
   metrics.push_back({"time/rollout", rollout.rollout_seconds});
   metrics.push_back({"time/reward", rollout.reward_seconds});
   metrics.push_back({"time/learn", rollout.learn_seconds});

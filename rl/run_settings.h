@@ -61,6 +61,7 @@ class SettingsCollector {
                                                "allow_mixed_numerics",
                                                "max_num_seqs",
                                                "page_size",
+                                               "max_cache_bytes",
                                                "workers",
                                                "worker_token_file",
                                                "worker_ca_file",

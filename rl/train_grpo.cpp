@@ -17,6 +17,20 @@
 namespace zeroth {
 namespace {
 
+// Whether the cache of this process holds the longest prompt with a completion.
+void check_cache(const GrpoConfig& config, const GrpoInputs& inputs, const TrainedPolicy& policy) {
+  GenerateRequest longest;
+  for (const auto* problems : {&inputs.problems, &inputs.eval_problems}) {
+    for (const Problem& problem : *problems) {
+      std::vector<std::int32_t> prompt =
+          policy.tokenizer().encode(inputs.prompt_template.render(problem.question));
+      if (prompt.size() > longest.prompt.size()) longest.prompt = std::move(prompt);
+    }
+  }
+  check_cache_bytes("grpo", config.max_cache_bytes, policy.config(), config.page_size,
+                    {&longest, 1}, {.max_new_tokens = config.max_completion_length});
+}
+
 // The starting policy, frozen, for the KL term.
 struct Reference {
   Reference(const TrainedPolicy& policy, const GrpoConfig& config)
@@ -55,6 +69,7 @@ std::unique_ptr<Engine> make_engine(const Context& context, const GrpoConfig& co
   return std::make_unique<LocalEngine>(context, policy.packed(),
                                        EngineConfig{.max_num_seqs = config.max_num_seqs,
                                                     .page_size = config.page_size,
+                                                    .max_cache_bytes = config.max_cache_bytes,
                                                     .record_experts = true});
 }
 
@@ -84,6 +99,7 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
   };
   check_lengths(config.dataset_name, inputs.problems);
   check_lengths(config.eval_dataset_name, inputs.eval_problems);
+  if (!inputs.make_engine) check_cache(config, inputs, policy);
   RunSettings settings = run_settings(config);
   settings.emplace_back("model_sha256", model_sha256(policy.config(), policy.weights()));
   settings.emplace_back("data_sha256", data_sha256(inputs.problems, inputs.prompt_template));

@@ -17,10 +17,15 @@ class DistributedEngine : public Engine {
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
                               const SamplingParams& sampling,
                               const GroupSink& on_group = {}) override;
+  /// The counts of all ranks added up, peak_pages too.
+  GenerationStatistics statistics() const override { return statistics_; }
 
  private:
+  GenerationStatistics sum_over_ranks(const GenerationStatistics& own) const;
+
   Engine& engine_;
   Collectives& ranks_;
+  GenerationStatistics statistics_;
 };
 
 }  // namespace zeroth

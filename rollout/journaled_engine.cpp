@@ -8,6 +8,7 @@ namespace zeroth {
 std::vector<Group> JournaledEngine::generate(std::span<const GenerateRequest> requests,
                                              const SamplingParams& sampling,
                                              const GroupSink& on_group) {
+  statistics_ = {};
   std::vector<Group> groups(requests.size());
   std::vector<GenerateRequest> missing;
   std::vector<std::size_t> place;  // of each missing request
@@ -28,6 +29,7 @@ std::vector<Group> JournaledEngine::generate(std::span<const GenerateRequest> re
         journal_.append(missing[m], sampling, group);
         if (on_group) on_group(place[m], group);
       });
+  statistics_ = engine_.statistics();
   journal_.sync();
   for (std::size_t m = 0; m < missing.size(); ++m) groups[place[m]] = std::move(sampled[m]);
   return groups;

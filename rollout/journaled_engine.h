@@ -17,10 +17,13 @@ class JournaledEngine : public Engine {
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
                               const SamplingParams& sampling,
                               const GroupSink& on_group = {}) override;
+  /// Of what was not in the journal.
+  GenerationStatistics statistics() const override { return statistics_; }
 
  private:
   Engine& engine_;
   RolloutJournal& journal_;
+  GenerationStatistics statistics_;
 };
 
 }  // namespace zeroth

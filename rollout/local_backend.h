@@ -22,6 +22,7 @@ class LocalBackend : public WorkerBackend {
   std::vector<Group> generate(std::span<const GenerateRequest> requests,
                               const SamplingParams& sampling, const GroupSink& on_group,
                               const std::function<void()>& on_progress) override;
+  GenerationStatistics statistics() const override { return engine_->statistics(); }
 
  private:
   Context context_;

@@ -99,6 +99,7 @@ PageCounts LocalEngine::pages_of_both_kinds(const PageCounts& fewest,
 std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> requests,
                                          const SamplingParams& sampling,
                                          const GroupSink& on_group) {
+  statistics_ = {};
   check_requests(requests, sampling, policy_.config());
   check_cache_bytes("engine", config_.max_cache_bytes, policy_.config(), config_.page_size,
                     requests, sampling);

@@ -12,7 +12,8 @@
 // which gives the same bits. The order is that of requests and, within one, of completions. Who
 // stands first in it never gives way, and the cache holds one prompt with one completion of the
 // greatest length, so work never stalls. And little is computed twice: a completion starts only
-// when what runs could grow to the mean length seen so far in the call, and at least by a page each.
+// when what runs could grow to the mean length seen so far in the call, and at least by a page
+// each.
 //
 // Non-goal: a model; the scheduler counts tokens and rows only.
 #pragma once

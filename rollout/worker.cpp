@@ -212,6 +212,7 @@ class RolloutWorker::Impl {
   struct Counters {
     std::int64_t completions = 0, tokens = 0, groups = 0, rollouts = 0, given_up = 0, refused = 0;
     std::int64_t weights = 0, weights_bytes = 0;
+    std::int64_t preemptions = 0, recomputed_tokens = 0;
     double generate_seconds = 0.0, load_seconds = 0.0;
   };
 
@@ -453,6 +454,9 @@ std::string RolloutWorker::Impl::metrics() const {
   count("rollouts_total", "Requests for rollouts answered.", counters_.rollouts);
   count("given_up_total", "Requests for rollouts whose peer went away.", counters_.given_up);
   count("refused_total", "Requests refused after their body was read.", counters_.refused);
+  count("preemptions_total", "Times a completion gave up its pages of the cache to others.",
+        counters_.preemptions);
+  count("recomputed_tokens_total", "Tokens fed again for it.", counters_.recomputed_tokens);
   count("weights_total", "Policy versions taken over.", counters_.weights);
   count("weights_bytes_total", "Bytes of the policy versions taken over.", counters_.weights_bytes);
   add("generate_seconds_total", "counter", "Seconds spent sampling.", counters_.generate_seconds);
@@ -606,17 +610,23 @@ void RolloutWorker::Impl::sample_now(std::span<Job> batch) {
     if (!is_wanted) throw GivenUp();
   };
   const auto start = Clock::now();
-  const auto count_time = [&] {
+  const auto count = [&] {
+    const GenerationStatistics statistics = backend_.statistics();
     const std::lock_guard lock(mutex_);
     counters_.generate_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    counters_.preemptions += statistics.preemptions;
+    counters_.recomputed_tokens += statistics.recomputed_tokens;
   };
   try {
     backend_.generate(requests, batch.front().rollouts->sampling, on_group, on_progress);
+  } catch (const InputError& error) {  // what the cache cannot hold
+    count();
+    throw std::invalid_argument(error.what());
   } catch (...) {
-    count_time();
+    count();
     throw;
   }
-  count_time();
+  count();
   if (std::any_of(batch.begin(), batch.end(), [](const Job& job) { return !job.answered; }))
     throw std::logic_error("the backend left groups out");
 }

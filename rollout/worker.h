@@ -36,6 +36,8 @@ class WorkerBackend {
   virtual std::vector<Group> generate(std::span<const GenerateRequest> requests,
                                       const SamplingParams& sampling, const GroupSink& on_group,
                                       const std::function<void()>& on_progress) = 0;
+  /// Of the last generate(), also of one that threw.
+  virtual GenerationStatistics statistics() const = 0;
 };
 
 struct WorkerConfig {

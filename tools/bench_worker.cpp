@@ -49,6 +49,7 @@ class ReadyBackend : public WorkerBackend {
                                .experts = std::vector<std::uint16_t>((kTokens - 1) * experts, 3)});
   }
   void load(const std::filesystem::path&) override {}
+  GenerationStatistics statistics() const override { return {}; }
   std::vector<Group> generate(std::span<const GenerateRequest> requests, const SamplingParams&,
                               const GroupSink& on_group,
                               const std::function<void()>& on_progress) override {

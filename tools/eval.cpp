@@ -229,6 +229,7 @@ int eval(const EvalConfig& config, const std::vector<Problem>& problems,
   LocalEngine engine(compute.context(), policy.packed,
                      {.max_num_seqs = config.max_num_seqs,
                       .page_size = config.page_size,
+                      .max_cache_bytes = config.max_cache_bytes,
                       .on_progress = [&](const GenerationStatistics& statistics) {
                         stop.check();
                         progress.update(statistics);

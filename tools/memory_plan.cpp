@@ -5,6 +5,7 @@
 
 #include "policy/cache.h"
 #include "policy/weights.h"
+#include "rollout/local_engine.h"
 
 namespace zeroth {
 namespace {
@@ -30,6 +31,12 @@ std::int64_t ffn_floats(const FfnConfig& f, std::int64_t hidden) {
   const std::int64_t slot = 2 * hidden + 3 * f.intermediate_size;
   return f.num_experts_per_tok * slot + 3 * f.num_shared_experts * f.intermediate_size +
          2 * f.num_experts + hidden;
+}
+
+std::string in_mib(std::int64_t bytes) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / 1048576.0);
+  return text;
 }
 
 // The head's backward pass holds the logits of as many tokens as fit into about a million, and of
@@ -61,6 +68,30 @@ MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& option
        logits_bytes(model, longest_completion)}};
 }
 
+// Of this process; none where workers sample.
+MemoryItem plan_cache(const ModelConfig& model, const GrpoConfig& config,
+                      std::int64_t prompt_tokens) {
+  if (!config.workers.empty()) return {};
+  const GenerateRequest request{
+      .prompt = std::vector<std::int32_t>(static_cast<std::size_t>(prompt_tokens)),
+      .num_generations = config.num_generations};
+  const std::vector<GenerateRequest> requests(static_cast<std::size_t>(config.num_prompts_per_step),
+                                              request);
+  const SamplingParams sampling{.max_new_tokens = config.max_completion_length};
+  check_cache_bytes("grpo", config.max_cache_bytes, model, config.page_size, requests, sampling);
+  const std::int64_t enough =
+      bytes_of(enough_pages(requests, sampling, config.max_num_seqs, config.page_size), model,
+               config.page_size);
+  if (config.max_cache_bytes > 0 && config.max_cache_bytes < enough) {
+    return {"cache, max_cache_bytes; it would take " + in_mib(enough) +
+                " MiB for no completion to wait",
+            config.max_cache_bytes};
+  }
+  const std::int64_t sequences =
+      std::min(config.max_num_seqs, config.num_prompts_per_step * config.num_generations);
+  return {"cache of " + std::to_string(sequences) + " sequences", enough};
+}
+
 }  // namespace
 
 std::int64_t activation_bytes_per_token(const ModelConfig& model) {
@@ -82,13 +113,8 @@ MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
                      std::int64_t prompt_tokens) {
   MemoryPlan plan = plan_training(model, config, config.num_prompts_per_step * prompt_tokens,
                                   config.max_completion_length);
-  const std::int64_t sequences =
-      std::min(config.max_num_seqs, config.num_prompts_per_step * config.num_generations);
-  const std::int64_t rows = sequences * config.max_completion_length;
-  const std::int64_t prompt_rows = config.num_prompts_per_step * prompt_tokens;
-  plan.push_back(
-      {"cache of " + std::to_string(sequences) + " sequences",
-       rows * cache_bytes_per_token(model) + prompt_rows * prompt_cache_bytes_per_token(model)});
+  const MemoryItem cache = plan_cache(model, config, prompt_tokens);
+  if (cache.bytes > 0) plan.push_back(cache);
   if (config.beta > 0.0)
     plan.push_back({"reference policy, weights and packing", 2 * plan[0].bytes});
   return plan;

@@ -17,8 +17,9 @@ struct MemoryItem {
 
 using MemoryPlan = std::vector<MemoryItem>;
 
-/// Weights, gradients, moments, packings, activations of one micro-batch, and for GRPO the cache of
-/// max_num_seqs sequences. Prompts are taken at `prompt_tokens` each.
+/// Weights, gradients, moments, packings, activations of one micro-batch, and for GRPO the cache,
+/// which max_num_seqs and max_cache_bytes bound. Prompts are taken at `prompt_tokens` each.
+/// InputError when max_cache_bytes cannot hold such a prompt with one completion.
 MemoryPlan plan_sft(const ModelConfig& model, const SftConfig& config);
 MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
                      std::int64_t prompt_tokens);

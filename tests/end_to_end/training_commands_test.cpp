@@ -215,4 +215,27 @@ TEST_CASE("end to end: --dry-run predicts memory and writes nothing", "[end_to_e
   CHECK_FALSE(std::filesystem::exists(directory / "dry"));
 }
 
+TEST_CASE("end to end: --dry-run follows max_cache_bytes and refuses what holds no completion",
+          "[end_to_end]") {
+  const TemporaryDirectory directory;
+  run(directory, kInit);
+  const auto dry_run = [&](const std::string& bytes) {
+    return zeroth_command(directory, kGrpo.with({{"max_steps", "4"},
+                                                 {"output_dir", "dry"},
+                                                 {"max_num_seqs", "6"},
+                                                 {"max_cache_bytes", bytes}}) +
+                                         " --dry-run");
+  };
+  CHECK(contains(dry_run("0").out, "MiB  cache of 6 sequences"));
+  const Outcome refused = dry_run("1");
+  CHECK(refused.exit_code == 2);
+  CHECK(contains(refused.err, "grpo: max_cache_bytes: expected at least "));
+  const std::size_t at = refused.err.find("at least ");
+  REQUIRE(at != std::string::npos);
+  const std::string fewest = std::to_string(std::stoll(refused.err.substr(at + 9)));
+  const Outcome tight = dry_run(fewest);
+  CHECK(tight.exit_code == 0);
+  CHECK(contains(tight.out, "MiB  cache, max_cache_bytes; it would take "));
+}
+
 }  // namespace zeroth

@@ -62,12 +62,14 @@ const Kind kKinds[] = {
 };
 
 struct Model {
-  explicit Model(const Kind& kind)
-      : config(config_of(kind)),
+  explicit Model(const Kind& kind, std::int64_t num_stop_tokens = 1)
+      : config(config_of(kind, num_stop_tokens)),
         weights(weights_of(config)),
         policy(config, weights, kind.dtype, true) {}
-  static ModelConfig config_of(const Kind& kind) {
+  static ModelConfig config_of(const Kind& kind, std::int64_t num_stop_tokens) {
     ModelConfig config = parse_model_config(kind.json, "test");
+    config.eos_token_ids.resize(static_cast<std::size_t>(num_stop_tokens));
+    std::iota(config.eos_token_ids.begin(), config.eos_token_ids.end(), 2);
     set_mla_prefix(config, kind.mla_prefix, "test");
     return config;
   }
@@ -203,6 +205,51 @@ TEST_CASE("one numerics: sampling 257 completions in any arrangement gives the s
         const Context context{isa, &testing::pool_of(threads)};
         CHECK(begins(reference, sample(model, context, {}, isa == Isa::portable ? 20 : 100)));
       }
+    }
+  }
+}
+
+// The shortest completions of sixty prompts come before the group of 100: what they tell of the
+// mean is too little for it, and its completions take the pages of each other.
+std::vector<GenerateRequest> crowd(LocalEngine& engine) {
+  std::vector<GenerateRequest> requests;
+  for (std::uint32_t problem = 100; problem < 160; ++problem)
+    requests.push_back(request(problem, 5, 1));
+  const std::vector<Group> groups = engine.generate(requests, kSampling);
+  std::vector<std::size_t> order(requests.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto length = [&](std::size_t i) { return groups[i].completions[0].tokens.size(); };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t x, std::size_t y) { return length(x) < length(y); });
+  std::vector<GenerateRequest> chosen;
+  for (std::size_t i = 0; i < 20; ++i) chosen.push_back(requests[order[i]]);
+  chosen.push_back(request(9, kPromptTokens, 100));
+  return chosen;
+}
+
+TEST_CASE("one numerics: completions that give way and are computed again have the same bits",
+          "[rl][slow]") {
+  for (const Kind& kind : kKinds) {
+    const Model model(kind, 12);  // one token in 18 ends a completion
+    const Context best = testing::best_context();
+    LocalEngine ample(best, model.policy, {.record_experts = true});
+    const std::vector<GenerateRequest> requests = crowd(ample);
+    const std::vector<std::string> reference = records(ample.generate(requests, kSampling).back());
+    for (const std::int64_t page : {1, 5}) {
+      const PageCounts one = fewest_pages(requests, kSampling, page);
+      std::int64_t recomputed = 0;
+      for (const std::int64_t sequences : {1, 3, 8, 16}) {
+        INFO(kind.name << ", a cache for " << sequences << ", pages of " << page);
+        const PageCounts pages{.prompts = one.prompts, .completions = sequences * one.completions};
+        LocalEngine tight(best, model.policy,
+                          {.page_size = page,
+                           .prefill_chunk = sequences == 3 ? 16 : 0,
+                           .max_cache_bytes = bytes_of(pages, model.config, page),
+                           .record_experts = true});
+        CHECK(begins(reference, tight.generate(requests, kSampling).back()));
+        recomputed += tight.statistics().recomputed_tokens;
+      }
+      CHECK(recomputed > 0);
     }
   }
 }

@@ -159,6 +159,17 @@ GrpoConfig config_of(const Runs& runs, const std::string& name, const GrpoConfig
   return runs.grpo(name);
 }
 
+template <class Run>
+InputError::Parts refusal(const Run& run) {
+  try {
+    run();
+  } catch (const InputError& error) {
+    return error.parts();
+  }
+  FAIL("not refused");
+  return {};
+}
+
 void check_same_end(const fs::path& a, const fs::path& b) {
   for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json",
                            "config.json", "tokenizer.json"}) {
@@ -255,6 +266,41 @@ TEST_CASE("run: slots, pages, evaluations and logs of a GRPO run change no byte 
   CHECK_FALSE(fs::exists(runs.directory / "whole" / "completions"));
 }
 
+TEST_CASE("run: a cache in which completions give way to others changes no byte", "[rl]") {
+  for (const char* json : kModels) {
+    for (const std::string mla_prefix : {"absorbed", "expanded"}) {
+      if (json == testing::kTinyQwen2 && mla_prefix == "expanded") continue;
+      const Runs runs(json);
+      GrpoConfig config = runs.grpo("whole");
+      config.mla_prefix = mla_prefix;
+      config.num_generations = 12;
+      config.max_completion_length = 40;
+      config.temperature = 1.3;
+      runs.run(config);
+      const auto total = [](const std::vector<std::string>& values) {
+        double sum = 0.0;
+        for (const std::string& value : values) sum += std::stod(value);
+        return sum;
+      };
+      CHECK(total(logged(config.output_dir, "sampling/preemptions")) == 0.0);
+      config.output_dir = (runs.directory / "tight").string();
+      config.page_size = 2;
+      config.max_cache_bytes = 1;
+      const InputError::Parts parts = refusal([&] { runs.run(config); });
+      CHECK(parts.field == "max_cache_bytes");
+      const std::int64_t fewest = std::stoll(parts.expected.substr(sizeof("at least ") - 1));
+      config.max_cache_bytes = fewest;
+      runs.run(config, stopping_after(2));
+      CHECK(total(logged(config.output_dir, "sampling/recomputed_tokens")) > 0.0);
+      config.max_cache_bytes = 2 * fewest;
+      config.resume_from_checkpoint = "latest";
+      runs.run(config);
+      CHECK(total(logged(config.output_dir, "sampling/preemptions")) > 0.0);
+      check_same_end(runs.directory / "whole", config.output_dir);
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("run: another seed gives other weights", "[rl]", SftConfig, GrpoConfig) {
   const Runs runs(testing::kTinyQwen2);
   TestType config = config_of(runs, "whole", static_cast<TestType*>(nullptr));
@@ -264,17 +310,6 @@ TEMPLATE_TEST_CASE("run: another seed gives other weights", "[rl]", SftConfig, G
   runs.run(config);
   CHECK(testing::file_bytes(runs.directory / "whole/checkpoint-4/model.safetensors") !=
         testing::file_bytes(runs.directory / "other/checkpoint-4/model.safetensors"));
-}
-
-template <class Run>
-InputError::Parts refusal(const Run& run) {
-  try {
-    run();
-  } catch (const InputError& error) {
-    return error.parts();
-  }
-  FAIL("not refused");
-  return {};
 }
 
 TEMPLATE_TEST_CASE("run: resuming under other settings is refused, the difference named", "[rl]",

@@ -86,6 +86,34 @@ TEST_CASE("distributed engine: any number of ranks gives all of them one rank's 
   }
 }
 
+TEST_CASE("distributed engine: statistics are those of all ranks added up", "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyQwen2);
+  const auto requests = testing::mixed_requests(5);
+  const auto statistics_over = [&](int num_ranks) {
+    std::vector<GenerationStatistics> statistics(static_cast<std::size_t>(num_ranks));
+    testing::run_ranks(num_ranks, [&](Collectives& ranks) {
+      ThreadPool pool(1);
+      const Context context{best_isa(), &pool};
+      // Room for few: some give way.
+      LocalEngine local(
+          context, tiny.policy,
+          {.page_size = 4, .max_cache_bytes = 60 * cache_bytes_per_token(tiny.config)});
+      DistributedEngine engine(local, ranks);
+      engine.generate(requests, kSampling);
+      statistics[static_cast<std::size_t>(ranks.rank())] = engine.statistics();
+    });
+    return statistics;
+  };
+  const GenerationStatistics one = statistics_over(1)[0];
+  CHECK(one.sampled_tokens > 0);
+  for (const GenerationStatistics& all : statistics_over(3)) {
+    CHECK(all.prompt_tokens == one.prompt_tokens);
+    CHECK(all.sampled_tokens == one.sampled_tokens);
+    CHECK(all.finished_completions == one.finished_completions);
+    CHECK(all.num_completions == one.num_completions);
+  }
+}
+
 TEST_CASE("distributed engine: what one rank's engine throws ends the call on all", "[rollout]") {
   const testing::TinyPolicy tiny(testing::kTinyQwen2);
   auto requests = testing::mixed_requests(4);

@@ -45,6 +45,9 @@ class CountingEngine : public Engine {
     }
     return groups;
   }
+  GenerationStatistics statistics() const override {
+    return {.num_completions = 2 * static_cast<std::int64_t>(asked.size())};
+  }
   std::vector<std::uint32_t> asked;
   std::size_t fail_after = 1000;
 };
@@ -241,6 +244,17 @@ TEST_CASE("journal: on_group gets every group once, found or sampled", "[rollout
   CHECK(seen == std::vector<std::size_t>{1, 2, 0});
   CHECK_THROWS_AS(journaled.generate(std::vector{request(0), request(0, 22)}, kSampling),
                   std::invalid_argument);
+}
+
+TEST_CASE("journal: statistics are of what was sampled, not of what was found", "[rollout]") {
+  Journals journals;
+  CountingEngine engine;
+  for (const std::int64_t sampled : {2, 0}) {
+    RolloutJournal journal = journals.open();
+    JournaledEngine journaled(engine, journal);
+    journaled.generate(std::vector{request(1)}, kSampling);
+    CHECK(journaled.statistics().num_completions == sampled);
+  }
 }
 
 TEST_CASE("journal: every rank has one of its own, and those of ranks that are no more go",

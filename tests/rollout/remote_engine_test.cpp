@@ -89,6 +89,7 @@ class HookedBackend : public WorkerBackend {
     hook_(on_progress);
     return backend_.generate(requests, sampling, on_group, on_progress);
   }
+  GenerationStatistics statistics() const override { return backend_.statistics(); }
 
  private:
   std::function<void(const std::function<void()>&)> hook_;

@@ -92,6 +92,10 @@ class FakeBackend : public WorkerBackend {
     return groups;
   }
 
+  GenerationStatistics statistics() const override {
+    return {.preemptions = 2, .recomputed_tokens = 30};
+  }
+
   static Group answer(const GenerateRequest& request) {
     Group group;
     group.completions.assign(static_cast<std::size_t>(request.num_generations),

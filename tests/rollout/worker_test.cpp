@@ -533,6 +533,8 @@ TEST_CASE("worker: metrics are Prometheus text and count", "[rollout]") {
   CHECK(value("weights_total") == 1);
   CHECK(value("weights_bytes_total") == 7);
   CHECK(value("policy_version") == 3);
+  CHECK(value("preemptions_total") == 2);
+  CHECK(value("recomputed_tokens_total") == 30);
   CHECK(value("load_seconds_total") > 0);
   // Every line is a comment or "name number", and every sample has its help and its type.
   std::istringstream lines(answer.body);
@@ -546,7 +548,7 @@ TEST_CASE("worker: metrics are Prometheus text and count", "[rollout]") {
     double number = 0;
     CHECK(std::sscanf(line.c_str(), "zeroth_worker_%99[a-z_] %lf", name, &number) == 2);
   }
-  CHECK(samples == 12);
+  CHECK(samples == 14);
   CHECK(helps == samples);
   CHECK(types == samples);
 }
@@ -610,6 +612,26 @@ TEST_CASE("worker: samples what a local engine does, from what was published", "
     request.requests[0].prompt = {40};
     CHECK(answer_to(worker.served.port(), rollouts(request)).status == 422);
   }
+}
+
+TEST_CASE("worker: what its cache cannot hold is refused alone, with the bytes it would take",
+          "[rollout]") {
+  const testing::TinyPolicy tiny(testing::kTinyQwen2);
+  const std::int64_t page = 4 * cache_bytes_per_token(tiny.config);
+  const SamplingWorker worker(
+      SamplingWorker::worker_config(), {},
+      {.page_size = 4, .max_cache_bytes = 6 * page, .record_experts = true});
+  const std::string weights = published(tiny);
+  REQUIRE(answer_to(worker.served.port(), put(weights)).status == 200);
+  RolloutsRequest request = request_of(weights);
+  request.sampling.max_new_tokens = 9;  // two pages
+  request.requests[0].prompt.assign(17, 5);
+  const Answer refused = answer_to(worker.served.port(), rollouts(request));
+  CHECK(refused.status == 422);
+  CHECK(message_of(refused).find("max_cache_bytes: expected at least " +
+                                 std::to_string(7 * page)) != std::string::npos);
+  request.requests[0].prompt.assign(16, 5);
+  CHECK(answer_to(worker.served.port(), rollouts(request)).status == 200);
 }
 
 TEST_CASE("worker: a policy that is wrong is refused and the one before it serves on",

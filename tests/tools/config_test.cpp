@@ -63,6 +63,7 @@ TEST_CASE("config: each rule refuses its key and no other", "[tools]") {
   CHECK(refused_key([](GrpoConfig& c) { c.reward_python.clear(); }) == "reward_python");
   CHECK(refused_key([](GrpoConfig& c) { c.eval_steps = 5; }) == "eval_steps");
   CHECK(refused_key([](GrpoConfig& c) { c.page_size = 0; }) == "page_size");
+  CHECK(refused_key([](GrpoConfig& c) { c.max_cache_bytes = -1; }) == "max_cache_bytes");
 }
 
 TEST_CASE("config: an evaluation asks for no more samples than there are", "[tools]") {
