@@ -33,16 +33,21 @@ void check(const BenchConfig& config) {
                          const std::string& actual) {
     throw InputError({.source = "bench", .field = field, .expected = expected, .actual = actual});
   };
-  if (config.what != "quickstart" && config.what != "worker" && config.what != "remote") {
-    refuse("what", "quickstart, worker or remote", config.what.empty() ? "nothing" : config.what);
+  if (config.what != "quickstart" && config.what != "worker" && config.what != "remote" &&
+      config.what != "cache") {
+    refuse("what", "quickstart, worker, remote or cache",
+           config.what.empty() ? "nothing" : config.what);
   }
   if (config.warmup < 0 || config.steps <= config.warmup) {
     refuse("steps", "more than warmup (" + std::to_string(config.warmup) + ")",
            std::to_string(config.steps));
   }
+  if (config.num_generations < 1)
+    refuse("num_generations", "at least 1", std::to_string(config.num_generations));
   std::vector<std::string> files;
   if (config.what == "quickstart") files = {config.python, config.peer};
-  if (config.what != "worker") files.push_back(config.model_name_or_path + "/config.json");
+  if (config.what == "quickstart" || config.what == "remote")
+    files.push_back(config.model_name_or_path + "/config.json");
   for (const std::string& file : files) {
     if (!fs::exists(file)) refuse("", "the file " + file, "none");
   }
@@ -141,6 +146,7 @@ int run_bench(int argc, char** argv) {
   }
   if (config.what == "worker") return bench_worker(config);
   if (config.what == "remote") return bench_remote(config);
+  if (config.what == "cache") return bench_cache(config);
   return bench_quickstart(config);
 }
 

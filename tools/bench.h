@@ -19,6 +19,8 @@ struct BenchConfig : PolicyOptions {
   std::string what;
   std::int64_t steps = 15;
   std::int64_t warmup = 2;
+  std::int64_t num_generations = 100;
+  std::string architecture = "tiny-mla-moe";
   std::string python = ".venv/bin/python";
   std::string peer = "tests/interop/plain_torch_grpo.py";
   bool json = false;
@@ -26,10 +28,12 @@ struct BenchConfig : PolicyOptions {
 
 template <class Visitor>
 void visit_fields(Visitor& v, BenchConfig& c) {
-  v("what", c.what, "what to measure", {"quickstart", "worker", "remote"});
+  v("what", c.what, "what to measure", {"quickstart", "worker", "remote", "cache"});
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("steps", c.steps, "GRPO steps of each program, warm-up included");
   v("warmup", c.warmup, "first steps that are not counted");
+  v("num_generations", c.num_generations, "completions of a group, of 8 groups; bench cache only");
+  v("architecture", c.architecture, "as zeroth init takes it; bench cache only");
   v("python", c.python, "interpreter with torch (tools/setup --interop makes .venv)");
   v("peer", c.peer, "the plain PyTorch program");
   v("json", c.json, "print one JSON object");
@@ -43,6 +47,9 @@ int bench_quickstart(const BenchConfig& config);
 int bench_worker(const BenchConfig& config);
 /// Steps that sample here and steps that sample in a worker on the loopback, turn by turn.
 int bench_remote(const BenchConfig& config);
+
+/// Tokens a second with caches of several sizes, turn by turn.
+int bench_cache(const BenchConfig& config);
 
 /// The quickstart's step, 8 groups of 100.
 GrpoConfig bench_recipe(const BenchConfig& config);
