@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "policy/tcp_store.h"
+#include "system/bytes.h"
 #include "system/error.h"
 #include "system/tcp.h"
 
@@ -44,18 +45,12 @@ constexpr std::size_t kHead = 8;
 constexpr std::uint32_t kMaxPayload = 1 << 24;
 constexpr auto kHelloTimeout = std::chrono::seconds(5);
 
-template <class Value>
-void put(std::string& out, Value value) {
-  char bytes[sizeof(Value)];
-  std::memcpy(bytes, &value, sizeof(Value));
-  out.append(bytes, sizeof(Value));
-}
-void put_text(std::string& out, const std::string& text) {
-  put(out, static_cast<std::uint32_t>(text.size()));
+void append_text(std::string& out, const std::string& text) {
+  append_bytes(out, static_cast<std::uint32_t>(text.size()));
   out += text;
 }
 
-// Reads what put() wrote; std::runtime_error where the bytes end too early.
+// Reads what append_bytes and append_text wrote; std::runtime_error where the bytes end too early.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -79,8 +74,8 @@ class Reader {
 
 std::string frame_of(Kind kind, std::string_view payload = {}) {
   std::string bytes;
-  put(bytes, kind);
-  put(bytes, static_cast<std::uint32_t>(payload.size()));
+  append_bytes(bytes, kind);
+  append_bytes(bytes, static_cast<std::uint32_t>(payload.size()));
   bytes += payload;
   return bytes;
 }
@@ -122,11 +117,11 @@ struct Hello {
 
   std::string bytes() const {
     std::string out;
-    put(out, rank);
-    put(out, world_size);
-    put_text(out, run_id);
-    put_text(out, host);
-    put(out, process);
+    append_bytes(out, rank);
+    append_bytes(out, world_size);
+    append_text(out, run_id);
+    append_text(out, host);
+    append_bytes(out, process);
     return out;
   }
   static Hello read(std::string_view bytes) {
@@ -266,9 +261,9 @@ void Mesh::Impl::gather_hellos() {
   }
   std::string roster;
   for (const Peer& peer : peers) {
-    put_text(roster, peer.host);
-    put(roster, peer.process);
-    put_text(roster, peer.address);
+    append_text(roster, peer.host);
+    append_bytes(roster, peer.process);
+    append_text(roster, peer.address);
   }
   for (auto& [rank, line] : lines) line.stream.send(frame_of(Kind::roster, roster));
 }
@@ -424,8 +419,8 @@ void Mesh::Impl::lose(int rank, const std::string& reason) {
 
 void Mesh::Impl::tell_loss(int rank, const std::string& reason) {
   std::string payload;
-  put(payload, static_cast<std::int32_t>(rank));
-  put_text(payload, reason);
+  append_bytes(payload, static_cast<std::int32_t>(rank));
+  append_text(payload, reason);
   for (auto& [other, line] : lines) {
     if (other == rank || line.left) continue;
     try {
@@ -485,7 +480,7 @@ std::vector<std::string> Mesh::exchange(std::string_view bytes) {
         rank_heard = rank;
         all[static_cast<std::size_t>(rank)] = receive_frame(line.stream, until).payload;
       }
-      for (const std::string& part : all) put_text(joined, part);
+      for (const std::string& part : all) append_text(joined, part);
       for (auto& [rank, line] : impl_->lines) {
         rank_heard = rank;
         line.stream.send(frame_of(Kind::data, joined));

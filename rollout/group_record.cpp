@@ -1,31 +1,13 @@
 #include "rollout/group_record.h"
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
+#include "system/bytes.h"
 #include "system/error.h"
 
 namespace zeroth {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "records are written as they lie in memory");
-
-template <class Value>
-void append(std::string& out, Value value) {
-  static_assert(std::is_trivially_copyable_v<Value>);
-  char bytes[sizeof(Value)];
-  std::memcpy(bytes, &value, sizeof(Value));
-  out.append(bytes, sizeof(Value));
-}
-
-template <class Value>
-void append_all(std::string& out, const std::vector<Value>& values) {
-  if (values.empty()) return;
-  out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value));
-}
 
 class Reader {
  public:
@@ -85,21 +67,21 @@ constexpr std::uint8_t kTruncated = 2;
 }  // namespace
 
 void append_group_record(std::string& out, const Group& group) {
-  append(out, static_cast<std::uint32_t>(group.completions.size()));
-  append(out, static_cast<std::uint32_t>(group.prompt_experts.size()));
-  append_all(out, group.prompt_experts);
+  append_bytes(out, static_cast<std::uint32_t>(group.completions.size()));
+  append_bytes(out, static_cast<std::uint32_t>(group.prompt_experts.size()));
+  append_all_bytes(out, group.prompt_experts);
   for (const Completion& completion : group.completions) {
-    append(out, completion.policy_version);
+    append_bytes(out, completion.policy_version);
     const bool truncated = !completion.sampling_logprobs.empty();
-    append(out, static_cast<std::uint8_t>(
-                    (completion.stop_reason == StopReason::length ? kByLength : 0U) |
-                    (truncated ? kTruncated : 0U)));
-    append(out, static_cast<std::uint32_t>(completion.tokens.size()));
-    append_all(out, completion.tokens);
-    append_all(out, completion.logprobs);
-    append_all(out, completion.sampling_logprobs);
-    append(out, static_cast<std::uint32_t>(completion.experts.size()));
-    append_all(out, completion.experts);
+    append_bytes(out, static_cast<std::uint8_t>(
+                          (completion.stop_reason == StopReason::length ? kByLength : 0U) |
+                          (truncated ? kTruncated : 0U)));
+    append_bytes(out, static_cast<std::uint32_t>(completion.tokens.size()));
+    append_all_bytes(out, completion.tokens);
+    append_all_bytes(out, completion.logprobs);
+    append_all_bytes(out, completion.sampling_logprobs);
+    append_bytes(out, static_cast<std::uint32_t>(completion.experts.size()));
+    append_all_bytes(out, completion.experts);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "rollout/group_record.h"
+#include "system/bytes.h"
 #include "system/error.h"
 
 namespace zeroth {
@@ -18,13 +19,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kHashSize = 32;
 constexpr std::size_t kRecordHead = sizeof(std::uint64_t) + kHashSize;
 constexpr auto kSyncEvery = std::chrono::seconds(1);
-
-template <class Value>
-void append_bytes(std::string& out, Value value) {
-  char bytes[sizeof(Value)];
-  std::memcpy(bytes, &value, sizeof(Value));
-  out.append(bytes, sizeof(Value));
-}
 
 // Everything of the request and the sampling that decides the group.
 std::string request_key(const GenerateRequest& request, const SamplingParams& sampling) {
