@@ -47,7 +47,6 @@ class WeightedRewards {
   OnRewardError on_error() const { return on_error_; }
 
   std::vector<std::string_view> names() const;  // [reward]
-  const Reward& reward(std::size_t i) const { return *rewards_.at(i); }
   const std::vector<double>& weights() const { return weights_; }
 
  private:

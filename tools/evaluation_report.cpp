@@ -55,20 +55,20 @@ boost::json::object evaluation_record(const Evaluation& e) {
 }
 
 Evaluation read_evaluation_record(const JsonReader& json) {
-  Evaluation e{.num_problems = json.get_int64("problems"),
-               .num_generations = json.get_int64("num_generations"),
-               .pass_at_1 = {.mean = json.get_double("pass_at_1"),
-                             .low = json.get_double("ci95_low"),
-                             .high = json.get_double("ci95_high")},
-               .greedy = json.get_double("greedy"),
-               .majority_generations = json.get_int64("majority_generations"),
-               .majority = json.get_double("majority"),
-               .pass_at_n = json.get_double("pass_at_n"),
-               .format_rate = json.get_double("format_rate"),
-               .mean_length = json.get_double("mean_length"),
-               .sampled_tokens = json.get_int64("sampled_tokens"),
-               .seconds = json.get_double("seconds"),
-               .right_shares = {}};
+  Evaluation e;
+  e.num_problems = json.get_int64("problems");
+  e.num_generations = json.get_int64("num_generations");
+  e.pass_at_1 = {.mean = json.get_double("pass_at_1"),
+                 .low = json.get_double("ci95_low"),
+                 .high = json.get_double("ci95_high")};
+  e.greedy = json.get_double("greedy");
+  e.majority_generations = json.get_int64("majority_generations");
+  e.majority = json.get_double("majority");
+  e.pass_at_n = json.get_double("pass_at_n");
+  e.format_rate = json.get_double("format_rate");
+  e.mean_length = json.get_double("mean_length");
+  e.sampled_tokens = json.get_int64("sampled_tokens");
+  e.seconds = json.get_double("seconds");
   for (const JsonReader& share : json.child("right_shares").elements())
     e.right_shares.push_back(share.as_double());
   return e;
