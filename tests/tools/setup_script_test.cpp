@@ -156,8 +156,26 @@ TEST_CASE("setup: readers are fetched once", "[tools]") {
 TEST_CASE("test: adds up what the presets say", "[tools]") {
   const Outcome outcome = Machine().run("tools/test");
   CHECK(outcome.exit_code == 0);
-  CHECK(contains(outcome.text, "\n10 passed, 0 failed\n"));
-  CHECK(contains(Machine().run("tools/test", "--long").text, "\n25 passed, 0 failed\n"));
+  CHECK(contains(outcome.text, "\n20 passed, 0 failed\n"));
+  CHECK(contains(Machine().run("tools/test", "--long").text, "\n35 passed, 0 failed\n"));
+}
+
+TEST_CASE("test: names what failed, what passed only when tried again, and what was skipped",
+          "[tools]") {
+  const Machine machine;
+  machine.program("ctest",
+                  "echo '1/4 Test #1: rl/a: broken one ....***Failed  0.1 sec'\n"
+                  "echo '2/4 Test #2: system/late one, at first .....***Timeout  9.0 sec'\n"
+                  "echo '    Test #2: system/late one, at first .....   Passed  0.1 sec'\n"
+                  "echo '3/4 Test #3: interop/elsewhere ....***Skipped  0.1 sec'\n"
+                  "echo '75% tests passed, 1 tests failed out of 4'; exit 8");
+  const Outcome outcome = machine.run("tools/test");
+  CHECK(outcome.exit_code == 1);
+  CHECK(contains(outcome.text, "\nci: failed: rl/a: broken one\n"));
+  CHECK(contains(outcome.text,
+                 "\nci: failed once, passed when tried again: system/late one, at first\n"));
+  CHECK(contains(outcome.text, "\nci: skipped: interop/elsewhere\n"));
+  CHECK(contains(outcome.text, "\n12 passed, 4 failed\n"));
 }
 
 TEST_CASE("test: one failed test, no tests, or no build are failures", "[tools]") {
@@ -168,7 +186,7 @@ TEST_CASE("test: one failed test, no tests, or no build are failures", "[tools]"
       "*) echo '100% tests passed, 0 tests failed out of 5';; esac");
   const Outcome outcome = machine.run("tools/test");
   CHECK(outcome.exit_code == 1);
-  CHECK(contains(outcome.text, "\n7 passed, 1 failed\n"));
+  CHECK(contains(outcome.text, "\n14 passed, 2 failed\n"));
   machine.program("ctest", "echo 'No tests were found!!!'; exit 8");
   CHECK(machine.run("tools/test").exit_code == 1);
   machine.program("cmake", "exit 1");
