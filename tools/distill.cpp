@@ -13,6 +13,7 @@
 #include "tools/distill_run.h"
 #include "tools/init.h"
 #include "tools/memory_plan.h"
+#include "tools/model_directory.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/stop.h"
@@ -78,6 +79,8 @@ int run_distill(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.teacher_model_name_or_path = model_directory(config.teacher_model_name_or_path);
+  config.base_model_name_or_path = model_directory(config.base_model_name_or_path);
   const DistillData data = load_distill_data(config);
   if (options.dry_run) {
     std::cout << to_toml_with_provenance(options) << "\n";

@@ -20,6 +20,7 @@
 #include "tools/eval_completions.h"
 #include "tools/eval_report.h"
 #include "tools/loaded_policy.h"
+#include "tools/model_directory.h"
 #include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
 #include "tools/options.h"
@@ -282,6 +283,7 @@ int run_eval(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.model_name_or_path = model_directory(config.model_name_or_path);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
   const std::vector<Problem> problems = problems_of(config);
   SampleSink sink(config, problems);

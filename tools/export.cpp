@@ -14,6 +14,7 @@
 #include "system/json.h"
 #include "tools/commands.h"
 #include "tools/export_options.h"
+#include "tools/model_directory.h"
 #include "tools/options.h"
 
 namespace zeroth {
@@ -135,6 +136,7 @@ int run_export(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.model_name_or_path = model_directory(config.model_name_or_path);
   require_no_output(config.output);
   const Checkpoint checkpoint(config.model_name_or_path);
   const std::string what = std::to_string(checkpoint.weights.num_parameters()) + " parameters as " +

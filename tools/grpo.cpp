@@ -13,6 +13,7 @@
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/memory_plan.h"
+#include "tools/model_directory.h"
 #include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
 #include "tools/ranks.h"
@@ -51,6 +52,7 @@ int run_grpo(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.model_name_or_path = model_directory(config.model_name_or_path);
   const auto seed = static_cast<std::uint64_t>(config.seed);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
   const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);

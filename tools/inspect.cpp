@@ -20,6 +20,7 @@
 #include "system/json.h"
 #include "tools/commands.h"
 #include "tools/inspect_gguf.h"
+#include "tools/model_directory.h"
 #include "tools/options.h"
 #include "tools/summary.h"
 
@@ -188,6 +189,7 @@ int run_inspect(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.model_name_or_path = model_directory(config.model_name_or_path);
   if (is_gguf(config.model_name_or_path)) return inspect_gguf(config);
   const Report report = inspect(config.model_name_or_path);
   if (config.json) {

@@ -10,6 +10,7 @@
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/loaded_policy.h"
+#include "tools/model_directory.h"
 #include "tools/options.h"
 
 namespace zeroth {
@@ -63,6 +64,7 @@ int run_logits(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.model_name_or_path = model_directory(config.model_name_or_path);
   if (options.dry_run) {
     std::cout << "would compute the logits of " << config.text.size() << " bytes\n";
     return kExitDone;

@@ -1,6 +1,7 @@
 // zeroth quickstart: random weights -> cold start -> GRPO -> evaluation, on sums solved column by
 // column.
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -55,9 +56,31 @@ void check(const QuickstartConfig& config) {
   positive("student_steps", config.student_steps, 0);
 }
 
+QuickstartConfig smoke_sizes(QuickstartConfig config) {
+  const auto at_most = [](std::int64_t& size, std::int64_t most) { size = std::min(size, most); };
+  at_most(config.max_steps, 2);
+  at_most(config.num_generations, 4);
+  at_most(config.num_prompts_per_step, 2);
+  at_most(config.num_eval_generations, 2);
+  at_most(config.num_student_problems, 20);
+  at_most(config.student_steps, 4);
+  return config;
+}
+
 namespace {
 
 constexpr std::int64_t kBaseEvalGenerations = 100;  // pass@100 of the base
+
+// Under `smoke` any result ends the cold start.
+constexpr ColdStartRule kSmokeRule{
+    .pass_at_1_low = 0.0, .pass_at_1_high = 1.0, .greedy_high = 1.0, .skill = 0.0};
+constexpr ColdStartSettings kSmokeSettings{.batch_size = 8, .evaluate_every = 2};
+
+SumsConfig task_of(const QuickstartConfig& config) {
+  SumsConfig task{.seed = static_cast<std::uint64_t>(config.seed)};
+  if (config.smoke) task.num_calibration = task.num_test = 10;
+  return task;
+}
 
 class Quickstart {
  public:
@@ -65,7 +88,7 @@ class Quickstart {
       : config_(config),
         root_(config.output_dir),
         compute_(config),
-        task_({.seed = static_cast<std::uint64_t>(config.seed)}),
+        task_(task_of(config)),
         prompt_template_(PromptTemplate::from_text("{question}", "quickstart")),
         right_(make_reward("accuracy_in_format")),
         stop_(0.0, monotonic_seconds) {
@@ -76,6 +99,8 @@ class Quickstart {
   int run() {
     std::cerr << "quickstart: sums of two three-digit numbers, seed " << config_.seed << ", "
               << compute_.description() << ", " << config_.dtype << "\n";
+    if (config_.smoke)
+      std::cerr << "quickstart: smoke: a few steps of every phase; the numbers mean nothing\n";
     check_settings();
     try {
       run_phases();
@@ -93,8 +118,11 @@ class Quickstart {
  private:
   void run_phases() {
     make_base();
-    const Evaluation base = measure(
-        root_ / "base", std::max(kBaseEvalGenerations, config_.num_eval_generations), "base");
+    const Evaluation base =
+        measure(root_ / "base",
+                config_.smoke ? config_.num_eval_generations
+                              : std::max(kBaseEvalGenerations, config_.num_eval_generations),
+                "base");
     const fs::path trained = reinforce();
     const Evaluation grpo = measure(trained, config_.num_eval_generations, "grpo");
     std::optional<Evaluation> control;
@@ -150,11 +178,11 @@ class Quickstart {
       init.output_dir = (root_ / "init").string();
       write_initial_checkpoint(init);
     }
-    const ColdStartResult result =
-        cold_start(compute_.context(), config_, ColdStartSettings{}, ColdStartRule{}, task_,
-                   root_ / "init", root_ / "base",
-                   {.note = [](const std::string& text) { std::cerr << text << "\n"; },
-                    .check_stop = [this] { stop_.check(); }});
+    const ColdStartResult result = cold_start(
+        compute_.context(), config_, config_.smoke ? kSmokeSettings : ColdStartSettings{},
+        config_.smoke ? kSmokeRule : ColdStartRule{}, task_, root_ / "init", root_ / "base",
+        {.note = [](const std::string& text) { std::cerr << text << "\n"; },
+         .check_stop = [this] { stop_.check(); }});
     seconds_["cold_start"] = monotonic_seconds() - start;
     std::fprintf(stderr, "cold start: %lld + %lld steps, %lld tokens, %.1f s\n",
                  static_cast<long long>(result.skill_steps),
@@ -216,7 +244,8 @@ class Quickstart {
     const double start = monotonic_seconds();
     const WeightedRewards rewards = named_rewards(grpo.reward_funcs, grpo.reward_weights);
     // For the curve alone: nothing is chosen by it.
-    const std::vector<Problem> eval_problems(test_.begin(), test_.begin() + 100);
+    const std::vector<Problem> eval_problems(
+        test_.begin(), test_.begin() + std::min<std::ptrdiff_t>(100, std::ssize(test_)));
     Progress progress = stderr_progress("grpo", "steps", grpo.max_steps);
     Collectives alone;
     const RunResult result = train_grpo(
@@ -366,6 +395,7 @@ int run_quickstart(int argc, char** argv) {
     std::cout << to_toml_with_provenance(options);
     return kExitDone;
   }
+  if (config.smoke) config = smoke_sizes(config);
   return Quickstart(config).run();
 }
 

@@ -21,6 +21,7 @@ struct QuickstartConfig : PolicyOptions {
   std::int64_t num_student_problems = 6000;
   std::int64_t student_steps = 400;
   bool control = false;
+  bool smoke = false;
 };
 
 template <class Visitor>
@@ -39,9 +40,15 @@ void visit_fields(Visitor& v, QuickstartConfig& c) {
     "problems of which the trained model is sampled for the student");
   v("student_steps", c.student_steps, "steps of the student's training; 0 = no student");
   v("control", c.control, "also spend the same sampled tokens on rejection-sampling fine-tuning");
+  v("smoke", c.smoke,
+    "a few steps of every phase, in seconds: to see that it runs. No size is above a handful, and "
+    "the numbers mean nothing");
 }
 
 void check(const QuickstartConfig& config);
+
+/// The sizes of `config` cut to a handful, for `smoke`.
+QuickstartConfig smoke_sizes(QuickstartConfig config);
 
 /// The rule that ends the cold start, on the calibration split.
 struct ColdStartRule {

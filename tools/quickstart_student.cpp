@@ -1,5 +1,7 @@
 #include "tools/quickstart_student.h"
 
+#include <algorithm>
+
 namespace zeroth {
 
 DistillResult quickstart_student(const Context& context, const QuickstartConfig& config,
@@ -21,6 +23,8 @@ DistillResult quickstart_student(const Context& context, const QuickstartConfig&
   options.num_generations = 2;
   options.max_traces_per_problem = 1;
   options.max_steps = config.student_steps;
+  options.warmup_steps = std::min(options.warmup_steps, config.student_steps / 2);
+  if (config.smoke) options.reward_threshold = -1.0;  // nothing is right yet
   check(options);
   return distill(context, options, distill_data(options, train, test, prompt_template), hooks);
 }

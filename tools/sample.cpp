@@ -15,6 +15,7 @@
 #include "tools/completion_printer.h"
 #include "tools/compute.h"
 #include "tools/loaded_policy.h"
+#include "tools/model_directory.h"
 #include "tools/named_prompt.h"
 #include "tools/options.h"
 #include "tools/progress.h"
@@ -185,6 +186,7 @@ int run_sample(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.model_name_or_path = model_directory(config.model_name_or_path);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
   std::vector<Prompt> prompts = read_prompts(config);
   for (Prompt& prompt : prompts) prompt.text = prompt_template.render(prompt.text);

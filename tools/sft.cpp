@@ -12,6 +12,7 @@
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/memory_plan.h"
+#include "tools/model_directory.h"
 #include "tools/named_prompt.h"
 #include "tools/ranks.h"
 #include "tools/training_command.h"
@@ -29,6 +30,7 @@ int run_sft(int argc, char** argv) {
     std::cout << options.help;
     return kExitDone;
   }
+  config.model_name_or_path = model_directory(config.model_name_or_path);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
   const std::vector<Problem> problems =
       load_problems(config.dataset_name, config.dataset_split, "train", config.columns,
