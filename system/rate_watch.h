@@ -6,6 +6,11 @@
 
 namespace zeroth {
 
+inline std::chrono::steady_clock::duration steady_duration(double seconds) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(seconds));
+}
+
 class RateWatch {
  public:
   using Clock = std::chrono::steady_clock;
@@ -13,9 +18,7 @@ class RateWatch {
   /// A window in which fewer than window_seconds * bytes_per_second bytes move (and at least one)
   /// is too slow. A burst does not pay for the windows after it.
   RateWatch(double window_seconds, double bytes_per_second)
-      : window_(std::chrono::duration_cast<Clock::duration>(
-            std::chrono::duration<double>(window_seconds))),
-        needed_(window_seconds * bytes_per_second) {}
+      : window_(steady_duration(window_seconds)), needed_(window_seconds * bytes_per_second) {}
 
   void start(Clock::time_point now) {
     end_ = now + window_;
