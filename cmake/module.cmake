@@ -31,7 +31,12 @@ function(zeroth_test folder)
   zeroth_warnings(${folder}_test)
   # What a test program does itself is seldom slow: kernels_test alone computes its references.
   if(NOT folder STREQUAL "kernels")
-    target_compile_options(${folder}_test PRIVATE $<IF:$<BOOL:${ZEROTH_SANITIZE}>,-O0,-O1>)
+    # A plain if(): ZEROTH_SANITIZE may hold a comma ("address,undefined"), which a generator expression would split.
+    if(ZEROTH_SANITIZE)
+      target_compile_options(${folder}_test PRIVATE -O0)
+    else()
+      target_compile_options(${folder}_test PRIVATE -O1)
+    endif()
   endif()
   # One label that holds them all: a list does not survive the way to CTest, and -L takes a regular expression.
   list(JOIN arg_LABELS "+" labels)
