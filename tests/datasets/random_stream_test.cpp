@@ -28,7 +28,7 @@ TEST_CASE("random_stream: the same key repeats, each word of the key matters", "
   CHECK(draws.size() == 1000);
 }
 
-TEST_CASE("random_stream: uniform draws fill [0, 1) evenly", "[datasets]") {
+TEST_CASE("random_stream: uniform draws fill 0 to 1 evenly", "[datasets]") {
   RandomStream random({.seed = 5});
   std::array<int, 10> counts{};
   for (int i = 0; i < 100000; ++i) {

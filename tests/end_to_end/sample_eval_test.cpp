@@ -152,7 +152,7 @@ TEST_CASE("end to end: prompts from an argument, standard input and files", "[en
   CHECK(contains(letters.err, "prompt: byte 0"));
 }
 
-TEST_CASE("end to end: truncated samples carry both log-probs; top_k of 1 is greedy",
+TEST_CASE("end to end: truncated samples carry both log-probs, and top_k of 1 is greedy",
           "[end_to_end]") {
   const Checkpoint checkpoint("0123456789+=;?");
   const std::string flags = kModel + "--max_completion_length 9 --json --n 4 ";

@@ -71,7 +71,8 @@ TEST_CASE("attention: a score far above the others takes all the weight") {
 }
 
 TEST_CASE(
-    "attention: agrees with double precision; other rows and columns of the cache are never read") {
+    "attention: agrees with double precision, and never reads other rows and columns of the "
+    "cache") {
   for (const AttentionShape& shape : shapes()) {
     const AttentionBatch batch(shape, kMixed, 4);
     const auto out = same_everywhere([&](const Context& c) { return batch.forward(c); });

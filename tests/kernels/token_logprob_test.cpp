@@ -204,7 +204,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("token_logprob_backward: many rows on many threads; a row without targets becomes zero") {
+TEST_CASE(
+    "token_logprob_backward: many rows on many threads, and a row without targets becomes zero") {
   const auto logits = random_floats(100 * 33, 5, 4.0);
   const Targets targets = some_targets(100, 33);
   const auto g = random_floats(targets.offsets.back(), 6);

@@ -85,7 +85,8 @@ TEST_CASE("hosted reward: under stop the first failure is thrown, with its item"
   const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
   for (const bool strict : {true, false}) {
     try {
-      const auto items = items_of({"a", "b", "throw", "abort", "nan"});
+      const std::vector<std::string> completions = {"a", "b", "throw", "abort", "nan"};
+      const auto items = items_of(completions);  // which look at the texts
       if (strict) reward->judge(items, OnRewardError::stop);
       if (!strict) reward->score(items);
       FAIL("no RewardError");

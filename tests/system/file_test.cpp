@@ -105,7 +105,7 @@ TEST_CASE("write_file_atomically: a directory in the place stays and no temporar
   CHECK(num_entries(dir.path()) == 1);
 }
 
-TEST_CASE("PendingFile: pieces make one file; uncommitted it vanishes", "[system]") {
+TEST_CASE("PendingFile: pieces make one file, which vanishes uncommitted", "[system]") {
   const TemporaryDirectory dir;
   {
     PendingFile file(dir / "whole");
