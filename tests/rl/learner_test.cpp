@@ -123,7 +123,7 @@ TEST_CASE("learner: log-probs and experts are those of the rollout, bit for bit"
         const BatchForward forward = evaluated(model, batch.groups, micro_batch_tokens);
         CHECK(testing::same_bits(forward.logprobs, batch.logprobs));
         CHECK(forward.experts == batch.experts);
-        CHECK(forward.experts.empty() == (test.json == testing::kTinyQwen2));
+        CHECK(forward.experts.empty() == (std::string_view(test.json) == testing::kTinyQwen2));
       }
     }
   }
