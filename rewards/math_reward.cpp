@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rewards/exact_number.h"
+#include "rewards/math/equality.h"
 
 namespace zeroth {
 namespace {
@@ -50,6 +51,11 @@ std::string_view without_frame(std::string_view text) {
   return trimmed(text);
 }
 
+// An integer or a decimal, as it stands; not a fraction, which a decimal may stand for rounded.
+bool is_plain(std::string_view number) {
+  return number.find_first_not_of("0123456789.,+- $") == std::string_view::npos;
+}
+
 class AccuracyReward final : public Reward {
  public:
   explicit AccuracyReward(AccuracyRewardConfig config) : config_(std::move(config)) {}
@@ -91,11 +97,14 @@ std::string normalized_answer(std::string_view text) {
 }
 
 bool answers_equal(std::string_view answer, std::string_view reference) {
+  // The usual case, numbers, without the parser.
   const std::optional<ExactNumber> answer_number = parse_exact_number(answer);
   const std::optional<ExactNumber> reference_number = parse_exact_number(reference);
-  if (answer_number && reference_number) return *answer_number == *reference_number;
-  const std::string normalized = normalized_answer(answer);
-  return !normalized.empty() && normalized == normalized_answer(reference);
+  if (answer_number && reference_number) {
+    if (*answer_number == *reference_number) return true;
+    if (is_plain(answer) && is_plain(reference)) return false;
+  }
+  return math::compare_answers(answer, reference).equal;
 }
 
 std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config) {

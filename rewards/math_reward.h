@@ -1,7 +1,7 @@
 // Is the final answer right? The last answer of the completion against the problem's reference.
 //
-// Goal: exact for numbers, literal for the rest. Non-goal: symbolic equality ("x+1" and "1+x"
-// differ here).
+// Goal: what a careful reader would call the same answer (math/equality.h says how), bounded for any
+// bytes.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,7 @@ struct AccuracyRewardConfig {
 /// reference that holds a box counts as its content.
 std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config = {});
 
-/// Equal as exact numbers where both are numbers, else equal as normalized_answer texts that are
-/// not empty.
+/// Equal as exact numbers where both are plain numbers, else by math::compare_answers.
 bool answers_equal(std::string_view answer, std::string_view reference);
 
 /// `text` without white space, \left, \right, the LaTeX spaces \! \, \; \: "\ ", surrounding $…$

@@ -21,10 +21,11 @@ TEST_CASE("math_reward: numbers are compared by value", "[rewards]") {
   CHECK(accuracy("<answer>50%</answer>", "50") == 0.0);
 }
 
-TEST_CASE("math_reward: other answers are compared as normalised texts", "[rewards]") {
+TEST_CASE("math_reward: other answers are compared as mathematics", "[rewards]") {
   CHECK(accuracy("\\boxed{\\left( 3, \\frac{\\pi}{2} \\right)}", "(3,\\dfrac{\\pi}{2})") == 1.0);
   CHECK(accuracy("\\boxed{x + 1}", "x+1.") == 1.0);
-  CHECK(accuracy("\\boxed{1+x}", "x+1") == 0.0);
+  CHECK(accuracy("\\boxed{1+x}", "x+1") == 1.0);
+  CHECK(accuracy("\\boxed{1-x}", "x-1") == 0.0);
   CHECK(accuracy("\\boxed{x}", "X") == 0.0);
 }
 

@@ -75,6 +75,35 @@ TEST_CASE("fixtures: labelled completions with an answer after a prefix", "[rewa
   CHECK(agreed == labelled);
 }
 
+// Pairs of answers, and completions whose answer is boxed. Where graders disagree the row says so,
+// and is not asked.
+TEST_CASE("fixtures: answers that graders call the same and not", "[rewards][fixtures]") {
+  std::size_t agreed = 0, labelled = 0, wrongly_equal = 0;
+  for (const json::object& row : rows_of("math")) {
+    const std::string mode = text_of(row, "mode");
+    const std::string reference = text_of(row, "gold"), pred = text_of(row, "pred");
+    const json::value* expected = row.if_contains("expected");
+    if (expected == nullptr || !expected->is_bool()) continue;
+    if (row.contains("disputed") || row.contains("policy_note")) continue;
+    const std::optional<std::string_view> box = last_boxed(pred);
+    const bool is_pair = mode == "answer-vs-answer";
+    if (!is_pair && !(mode == "completion" && box && answer_prefix(row).empty())) continue;
+    const bool right = answers_equal(is_pair ? pred : *box, reference);
+    ++labelled;
+    agreed += right == expected->get_bool() ? 1 : 0;
+    wrongly_equal += right && !expected->get_bool() ? 1 : 0;
+    if (right != expected->get_bool()) {
+      UNSCOPED_INFO(text_of(row, "id") << ": " << pred.substr(0, 60) << " and " << reference
+                                       << (right ? " are equal" : " are not equal"));
+    }
+  }
+  if (labelled == 0) return;
+  WARN("answers: " << agreed << " of " << labelled << " agree, " << wrongly_equal
+                   << " wrongly equal");
+  CHECK(static_cast<double>(agreed) >= 0.99 * static_cast<double>(labelled));
+  CHECK(static_cast<double>(wrongly_equal) <= 0.003 * static_cast<double>(labelled));
+}
+
 TEST_CASE("fixtures: boxed answers", "[rewards][fixtures]") {
   std::size_t agreed = 0, known = 0;
   for (const json::object& row : rows_of("math")) {

@@ -1,0 +1,44 @@
+// Do two answers say the same? Total and bounded for any bytes.
+//
+// Goals: exact where the values are rational; elsewhere a difference is certain (two disjoint
+// balls), and equality means agreement to some 600 digits or at several points. Non-goal: deciding
+// every identity; what the budget does not decide is not equal, and says so.
+#pragma once
+
+#include <string_view>
+
+namespace zeroth::math {
+
+/// Why a comparison came out as it did.
+enum class Reason {
+  same_text,          // without white space and styles
+  same_value,         // equal numbers, expressions, sets, …
+  rounded,            // a decimal that the other's value rounds to
+  unit_left_out,      // 5 cm and 5
+  percent_as_number,  // the reference is 50 %, the answer 50
+  different,          // parsed, and not equal
+  different_kind,     // such as a number and an interval
+  different_unit,
+  not_parsed,  // and the texts differ
+  budget,      // not decided within the budget
+};
+
+struct Comparison {
+  bool equal = false;
+  Reason reason = Reason::not_parsed;
+};
+
+/// Compares an answer with the reference.
+///
+/// - Numbers: 1/2 = 0.5 = 50 %. A decimal with three significant digits or more equals a value
+///   that is no decimal itself and rounds to it. 50 equals the reference 50 %, not the reverse.
+/// - "x = 5" and "5 = x" equal 5; an equation equals another whose difference of sides is a
+///   multiple; an inequality and the interval that it describes are equal.
+/// - Order matters in tuples, points and intervals; lists and sets have none. ± stands for both.
+/// - A unit may be left out; different units differ. A numeral with a base equals only itself.
+/// - Words are compared without case, white space and punctuation.
+Comparison compare_answers(std::string_view answer, std::string_view reference);
+
+std::string_view reason_name(Reason reason);
+
+}  // namespace zeroth::math

@@ -1,0 +1,64 @@
+// A mathematical answer as a tree: what parse_expression makes of a text, and what is compared.
+//
+// Goal: small and bounded. Nodes stand in one array, children before their parents; neither their
+// number nor the depth of the tree passes ExpressionLimits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace zeroth::math {
+
+struct ExpressionLimits {
+  std::size_t max_nodes = 4096;
+  std::uint32_t max_depth = 100;  // of the tree, and of the parser's recursion
+};
+
+enum class Kind : std::uint8_t {
+  // scalars
+  number,    // text: digits with at most one point, e.g. "3.50"
+  symbol,    // text: "x", "x_1", "\alpha"; based numerals too: "52_8"
+  constant,  // text: "pi", "e", "i" or "infinity"
+  add,       // of any number of children
+  negate,
+  plus_minus,  // ± child; text "-": ∓
+  multiply,    // of any number of children
+  divide,
+  power,
+  root,      // index, radicand
+  function,  // text: its name, one child
+  log,       // base, argument
+  binomial,
+  factorial,
+  percent,  // child / 100
+  degree,   // child * pi / 180
+  // answers made of scalars
+  unit,       // text: the unit; the value
+  ratio,      // a : b : …
+  list,       // a, b, …: in any order, as a set is
+  bracket,    // text: the two brackets, e.g. "[)": an interval, a point, a tuple
+  matrix,     // text: the number of columns; row by row
+  set_union,  // of intervals or sets
+  relation,   // text: = < > <= >= != or in; two children
+  words,      // text: letters in lower case, without white space
+};
+
+using NodeId = std::uint32_t;
+
+struct Node {
+  Kind kind = Kind::number;
+  std::uint32_t depth = 1;  // of the tree below, itself included
+  std::vector<NodeId> children;
+  std::string text;
+};
+
+struct Expression {
+  std::vector<Node> nodes;
+  NodeId root = 0;
+
+  const Node& at(NodeId id) const { return nodes[id]; }
+};
+
+}  // namespace zeroth::math
