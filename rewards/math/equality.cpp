@@ -9,72 +9,17 @@
 #include <vector>
 
 #include "rewards/math/evaluation.h"
+#include "rewards/math/interval.h"
 #include "rewards/math/parser.h"
+#include "rewards/math/part.h"
 #include "rewards/math/tokens.h"
+#include "rewards/math/values.h"
 
 namespace zeroth::math {
 namespace {
 
-constexpr std::int64_t kQuickBits = 128;
-constexpr std::int64_t kSureBits = 2048;   // of constants: agreement to some 600 digits is equality
-constexpr std::int64_t kSymbolBits = 256;  // of expressions, at each of the points, to begin with
-constexpr std::int64_t kMaxSymbolBits = 4096;
-constexpr int kPoints = 3;
 constexpr std::size_t kMaxBytes = 16384;  // of an answer that is read, not only compared as bytes
 constexpr std::size_t kMaxItems = 128;    // of a list, which is compared item by item
-constexpr std::size_t kMinSignificantDigits = 3;  // of a decimal that a value may round to
-
-// A part of one of the two answers.
-struct Part {
-  const Expression* expression = nullptr;
-  NodeId id = 0;
-  int sign = 0;  // of what stands after ±; 0 is both
-
-  const Node& node() const { return expression->at(id); }
-  Kind kind() const { return node().kind; }
-  std::size_t size() const { return node().children.size(); }
-  Part child(std::size_t i) const { return {expression, node().children[i], sign}; }
-};
-
-// What an inequality or an interval describes. An end that is absent is infinite.
-struct Interval {
-  std::optional<Part> low, high;
-  bool low_closed = false, high_closed = false;
-};
-
-bool is_scalar(Kind kind) {
-  return kind <= Kind::degree;
-}
-
-// -1, 0 or 1 times infinity; 0 is anything finite.
-int infinity(const Part& part) {
-  const Node& node = part.node();
-  if (node.kind == Kind::constant && node.text == "infinity") return 1;
-  if (node.kind == Kind::negate) return -infinity(part.child(0));
-  return 0;
-}
-
-// Whether a side of an equation only names the value on the other: x, f(x), |AB|, A:B, (p, q).
-bool is_name(const Part& part) {
-  const Node& node = part.node();
-  switch (node.kind) {
-    case Kind::symbol:
-    case Kind::words:
-      return true;
-    case Kind::function:
-    case Kind::multiply:
-    case Kind::divide:
-    case Kind::ratio:
-    case Kind::unit:
-    case Kind::bracket:
-      for (std::size_t i = 0; i < part.size(); ++i) {
-        if (!is_name(part.child(i))) return false;
-      }
-      return true;
-    default:
-      return false;
-  }
-}
 
 class Comparer {
  public:
@@ -159,12 +104,6 @@ class Comparer {
     return in_any_order(items_a, items_b);
   }
 
-  static std::vector<Part> children(const Part& part) {
-    std::vector<Part> result;
-    for (std::size_t i = 0; i < part.size(); ++i) result.push_back(part.child(i));
-    return result;
-  }
-
   bool in_order(const std::vector<Part>& a, const std::vector<Part>& b) {
     if (a.size() != b.size()) return no(Reason::different);
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -241,194 +180,49 @@ class Comparer {
     return is_scalar(a.kind()) && is_scalar(b.kind()) && scalars_equal(a, b);
   }
 
-  // ---- Numbers and expressions ----
-
   bool scalars_equal(const Part& a, const Part& b) {
     if (infinity(a) != 0 || infinity(b) != 0) {
       return infinity(a) == infinity(b) ? yes(Reason::same_value) : no(Reason::different);
     }
-    const bool symbols = has_symbol(*a.expression, a.id);
-    if (symbols != has_symbol(*b.expression, b.id)) {
-      // x - x is 0, but nobody answers so; a symbol that matters differs from every constant.
-      return symbols ? expressions_equal(a, b) : expressions_equal(b, a);
+    switch (compare_values(a, b, budget_)) {
+      case Verdict::same:
+        return yes(Reason::same_value);
+      case Verdict::rounded:
+        return yes(Reason::rounded);
+      case Verdict::different:
+        return no(Reason::different);
+      case Verdict::undecided:
+        return no(Reason::budget);
     }
-    if (symbols) return expressions_equal(a, b);
-    const std::optional<Rational> exact_a = exact(a);
-    const std::optional<Rational> exact_b = exact(b);
-    if (exact_a && exact_b) {
-      if (fmpq_equal(exact_a->get(), exact_b->get())) return yes(Reason::same_value);
-    } else if (agree(a, b, kQuickBits) && agree(a, b, kSureBits)) {
-      return yes(Reason::same_value);
-    }
-    if (rounds_to(a, b) || rounds_to(b, a)) return yes(Reason::rounded);
-    return no(Reason::different);
+    std::abort();
   }
-
-  std::optional<Rational> exact(const Part& part) {
-    return exact_value(*part.expression, part.id, budget_);
-  }
-  std::optional<Ball> ball(const Part& part, int point, std::int64_t bits) {
-    return ball_value(*part.expression, part.id,
-                      {.number = point, .sign = part.sign == 0 ? 1 : part.sign}, bits, budget_);
-  }
-
-  bool agree(const Part& a, const Part& b, std::int64_t bits) {
-    const std::optional<Ball> x = ball(a, 0, bits);
-    const std::optional<Ball> y = x ? ball(b, 0, bits) : std::nullopt;
-    return x && y && overlap(*x, *y, bits);
-  }
-
-  // Whether two balls overlap and are small enough for that to mean something.
-  static bool overlap(const Ball& x, const Ball& y, std::int64_t bits) {
-    if (!acb_overlaps(x.get(), y.get())) return false;
-    return is_small(x, bits) && is_small(y, bits);
-  }
-  // Radius at most 2^(-bits/2), absolutely or relative to the value.
-  static bool is_small(const Ball& x, std::int64_t bits) {
-    const slong accuracy = acb_rel_accuracy_bits(x.get());
-    if (accuracy >= bits / 2) return true;
-    mag_t radius;
-    mag_init(radius);
-    mag_max(radius, arb_radref(acb_realref(x.get())), arb_radref(acb_imagref(x.get())));
-    const bool small = mag_cmp_2exp_si(radius, -bits / 2) <= 0;
-    mag_clear(radius);
-    return small;
-  }
-
-  // Equal at every point, as far as both are defined there; different where the balls are disjoint.
-  bool expressions_equal(const Part& a, const Part& b) {
-    int compared = 0;
-    for (int point = 0; point < kPoints; ++point) {
-      std::optional<Ball> x, y;
-      std::int64_t bits = kSymbolBits;
-      for (;; bits *= 4) {  // what cancels takes bits away
-        x = ball(a, point, bits);
-        y = ball(b, point, bits);
-        if (budget_.is_spent()) return no(Reason::budget);
-        if (!x || !y || !acb_overlaps(x->get(), y->get())) break;
-        if (is_small(*x, kSymbolBits) && is_small(*y, kSymbolBits)) break;
-        if (bits >= kMaxSymbolBits) return no(Reason::budget);
-      }
-      if (!x && !y) continue;
-      if (!x || !y || !acb_overlaps(x->get(), y->get())) return no(Reason::different);
-      ++compared;
-    }
-    return compared > 0 ? yes(Reason::same_value) : no(Reason::budget);
-  }
-
-  // The digits of a decimal: how many stand after the point, and how many count.
-  struct Decimal {
-    std::int64_t places = 0;
-    std::size_t significant = 0;
-  };
-  static std::optional<Decimal> decimal(Part part) {
-    while (part.kind() == Kind::negate || part.kind() == Kind::percent) part = part.child(0);
-    if (part.kind() != Kind::number) return std::nullopt;
-    const std::string& text = part.node().text;
-    const std::size_t point = text.find('.');
-    if (point == std::string::npos) return std::nullopt;
-    std::string digits = text;
-    digits.erase(point, 1);
-    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
-    return Decimal{.places = static_cast<std::int64_t>(text.size() - point - 1),
-                   .significant = digits.size()};
-  }
-  static bool is_literal(Part part) {
-    while (part.kind() == Kind::negate || part.kind() == Kind::percent) part = part.child(0);
-    return part.kind() == Kind::number;
-  }
-
-  // Whether `written` is a decimal and `value`, no literal itself, rounds to it.
-  bool rounds_to(const Part& written, const Part& value) {
-    const std::optional<Decimal> digits = decimal(written);
-    if (!digits || digits->significant < kMinSignificantDigits || is_literal(value)) return false;
-    std::optional<Ball> x = ball(written, 0, kQuickBits);
-    const std::optional<Ball> y = x ? ball(value, 0, kQuickBits) : std::nullopt;
-    if (!x || !y) return false;
-    // Half a unit in the last place; of a percentage, a hundredth of that.
-    Ball half;
-    acb_set_si(half.get(), 10);
-    acb_pow_si(half.get(), half.get(), -digits->places - (written.kind() == Kind::percent ? 2 : 0),
-               kQuickBits);
-    acb_mul_2exp_si(half.get(), half.get(), -1);
-    acb_sub(x->get(), x->get(), y->get(), kQuickBits);
-    if (!acb_is_real(x->get())) return false;
-    arb_abs(x->real(), x->real());
-    return !arb_gt(x->real(), half.real());
-  }
-
-  // ---- Equations and inequalities ----
 
   bool relations_equal(const Part& a, const Part& b) {
-    const std::string& operator_a = a.node().text;
-    const std::string& operator_b = b.node().text;
-    if (const std::optional<Interval> x = interval(a)) {
-      if (const std::optional<Interval> y = interval(b)) return same_interval(*x, *y);
+    if (const std::optional<Interval> x = interval_of(a)) {
+      if (const std::optional<Interval> y = interval_of(b)) return same_interval(*x, *y);
     }
-    if (operator_a == "chain" || operator_b == "chain") {
-      if (operator_a != operator_b || a.size() != b.size()) return no(Reason::different_kind);
-      return links_equal(a, b);
-    }
-    return links_equal_as_differences(a, b);
-  }
-
-  bool links_equal(const Part& a, const Part& b) {
+    const bool chain_a = a.node().text == "chain", chain_b = b.node().text == "chain";
+    if (!chain_a && !chain_b) return links_equal(a, b);
+    if (chain_a != chain_b || a.size() != b.size()) return no(Reason::different_kind);
     for (std::size_t i = 0; i < a.size(); ++i) {
-      if (!links_equal_as_differences(a.child(i), b.child(i))) return false;
+      if (!links_equal(a.child(i), b.child(i))) return false;
     }
     return true;
   }
 
-  // left - right of one is a multiple of the other's: positive where the direction is the same.
-  bool links_equal_as_differences(const Part& a, const Part& b) {
-    const std::string& operator_a = a.node().text;
-    const std::string& operator_b = b.node().text;
-    const bool same = operator_a == operator_b;
-    const bool reverse = operator_a == reversed(operator_b);
-    if (!same && !reverse) return no(Reason::different);
-    std::optional<Ball> factor;
-    for (int point = 0; point < kPoints; ++point) {
-      const std::optional<Ball> x = difference(a, point);
-      const std::optional<Ball> y = difference(b, point);
-      if (!x || !y) return no(Reason::different);
-      if (!factor) {
-        if (acb_contains_zero(x->get()) || acb_contains_zero(y->get())) {
-          return no(Reason::different);  // an identity says nothing
-        }
-        factor.emplace();
-        acb_div(factor->get(), x->get(), y->get(), kSymbolBits);
-        if (!acb_is_real(factor->get())) return no(Reason::different);
-        const bool positive = arb_is_positive(factor->real()) != 0;
-        const bool either = same && reverse;  // = and !=
-        if (!either && positive != same) return no(Reason::different);
-      }
-      Ball expected;
-      acb_mul(expected.get(), y->get(), factor->get(), kSymbolBits);
-      if (!overlap(*x, expected, kSymbolBits)) return no(Reason::different);
-    }
-    return yes(Reason::same_value);
-  }
-
-  static std::string_view reversed(std::string_view relation) {
-    if (relation == "<") return ">";
-    if (relation == ">") return "<";
-    if (relation == "<=") return ">=";
-    if (relation == ">=") return "<=";
-    return relation;
-  }
-
-  std::optional<Ball> difference(const Part& relation, int point) {
-    if (relation.size() != 2) return std::nullopt;
-    std::optional<Ball> left = ball(relation.child(0), point, kSymbolBits);
-    const std::optional<Ball> right = ball(relation.child(1), point, kSymbolBits);
-    if (!left || !right) return std::nullopt;
-    acb_sub(left->get(), left->get(), right->get(), kSymbolBits);
-    return left;
+  // One difference of sides is a multiple of the other: a negative one where the direction turns.
+  bool links_equal(const Part& a, const Part& b) {
+    const bool same = a.node().text == b.node().text;
+    const bool turned = a.node().text == reversed(b.node().text);
+    const Multiple multiple = same || turned ? multiple_of(a, b, budget_) : Multiple::none;
+    const bool equal =
+        (same && multiple == Multiple::positive) || (turned && multiple == Multiple::negative);
+    return equal ? yes(Reason::same_value) : no(Reason::different);
   }
 
   bool intervals_equal(const Part& a, const Part& b) {
-    const std::optional<Interval> x = interval(a);
-    const std::optional<Interval> y = interval(b);
+    const std::optional<Interval> x = interval_of(a);
+    const std::optional<Interval> y = interval_of(b);
     if (!x || !y) return no(Reason::different_kind);
     return same_interval(*x, *y);
   }
@@ -442,57 +236,6 @@ class Comparer {
     const bool same = same_end(x.low, x.low_closed, y.low, y.low_closed) &&
                       same_end(x.high, x.high_closed, y.high, y.high_closed);
     return same ? yes(Reason::same_value) : no(Reason::different);
-  }
-
-  // Of (a, b], a < x <= b, x > a; the ends have no symbols, and x is a name.
-  std::optional<Interval> interval(const Part& part) {
-    Interval result;
-    if (part.kind() == Kind::bracket && part.size() == 2) {
-      set_low(result, part.child(0), part.node().text[0] == '[');
-      set_high(result, part.child(1), part.node().text[1] == ']');
-      return result;
-    }
-    if (!is_relation(part)) return std::nullopt;
-    if (part.node().text != "chain") {
-      if (!add_bound(result, part)) return std::nullopt;
-      return result;
-    }
-    for (std::size_t i = 0; i < part.size(); ++i) {
-      if (part.size() != 2 || !add_bound(result, part.child(i))) return std::nullopt;
-    }
-    if (!result.low || !result.high) return std::nullopt;
-    return result;
-  }
-
-  bool add_bound(Interval& result, const Part& relation) {
-    std::string_view operation = relation.node().text;
-    if (operation != "<" && operation != ">" && operation != "<=" && operation != ">=") {
-      return false;
-    }
-    Part name = relation.child(0), bound = relation.child(1);
-    if (!is_name(name)) {
-      std::swap(name, bound);
-      operation = reversed(operation);
-    }
-    if (!is_name(name) || has_symbol(*bound.expression, bound.id)) return false;
-    const bool closed = operation.size() == 2;
-    if (operation[0] == '<') {
-      set_high(result, bound, closed);
-    } else {
-      set_low(result, bound, closed);
-    }
-    return true;
-  }
-
-  static void set_low(Interval& interval, const Part& end, bool closed) {
-    if (infinity(end) < 0) return;
-    interval.low = end;
-    interval.low_closed = closed;
-  }
-  static void set_high(Interval& interval, const Part& end, bool closed) {
-    if (infinity(end) > 0) return;
-    interval.high = end;
-    interval.high_closed = closed;
   }
 
   Budget& budget_;
