@@ -1,8 +1,11 @@
 // zeroth: finds the command, and turns exceptions into text and exit codes.
 
 #include <malloc.h>
-#include <exception>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -74,6 +77,18 @@ int run(int argc, char** argv) {
                             .actual = "\"" + name + "\"; zeroth --help lists them"});
 }
 
+// A command's exit code, which is not 0 where what it printed did not arrive: a full disk or a
+// closed descriptor may say so only here.
+int with_output_checked(int code) {
+  errno = 0;
+  std::cout.flush();
+  const bool arrived = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (arrived) return code;
+  std::cerr << "zeroth: standard output: "
+            << (errno != 0 ? std::strerror(errno) : "an earlier write was refused") << "\n";
+  return code == zeroth::kExitDone ? zeroth::kExitFailed : code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -81,7 +96,7 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   try {
-    return run(argc, argv);
+    return with_output_checked(run(argc, argv));
   } catch (const zeroth::InputError& error) {
     std::cerr << "zeroth: " << error.what() << "\n";
     return zeroth::kExitWrongInput;

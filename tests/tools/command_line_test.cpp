@@ -41,6 +41,29 @@ TEST_CASE("zeroth: --help and --version answer on stdout with 0", "[tools]") {
   CHECK(version.out.rfind("zeroth ", 0) == 0);
 }
 
+TEST_CASE("zeroth: output that a full disk refuses is a failure with the reason, 1", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  const std::string binary = ZEROTH_BINARY;
+  const auto exit_code_into = [&](const std::string& arguments, const std::string& place) {
+    const std::string command = "cd '" + directory.path().string() + "' && '" + binary + "' " +
+                                arguments + " >" + place + " 2>err";
+    const int status = std::system(command.c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  write(directory / "many.jsonl", kRight);
+  for (const std::string arguments :
+       {"--version", "score --help", "score many.jsonl --reward_funcs accuracy --json"}) {
+    INFO(arguments);
+    CHECK(exit_code_into(arguments, "/dev/full") == 1);
+    CHECK(read_file(directory / "err") == "zeroth: standard output: No space left on device\n");
+    CHECK(exit_code_into(arguments, "&-") == 1);
+    CHECK(contains(read_file(directory / "err"), "zeroth: standard output: "));
+    CHECK(exit_code_into(arguments, "/dev/null") == 0);
+  }
+  // Wrong input stays wrong input, and what prints nothing has nothing to lose.
+  CHECK(exit_code_into("scroe", "/dev/full") == 2);
+}
+
 TEST_CASE("zeroth: an unknown command is refused with the nearest one and 2", "[tools]") {
   const testing::TemporaryDirectory directory;
   const Outcome outcome = zeroth_command(directory, "scroe");
