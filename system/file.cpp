@@ -95,6 +95,39 @@ fs::path without_trailing_slash(fs::path path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+const char* kind_of(fs::file_status status) {
+  switch (status.type()) {
+    case fs::file_type::directory:
+      return "a directory";
+    case fs::file_type::character:
+    case fs::file_type::block:
+      return "a device";
+    case fs::file_type::fifo:
+      return "a pipe";
+    case fs::file_type::socket:
+      return "a socket";
+    case fs::file_type::not_found:
+      return "a link to nothing";
+    default:
+      return "something else";
+  }
+}
+
+/// What is no file must not make way for one.
+void require_file_or_nothing(const fs::path& path) {
+  const auto refuse = [&](const std::string& actual) {
+    throw InputError({.source = path.string(),
+                      .field = "",
+                      .expected = "a file or a place where one can be made",
+                      .actual = actual});
+  };
+  if (!path.has_filename()) refuse("a directory's name");
+  std::error_code ignored;  // what cannot be looked at cannot be created either, which says why
+  if (!fs::exists(fs::symlink_status(path, ignored))) return;
+  const fs::file_status status = fs::status(path, ignored);
+  if (status.type() != fs::file_type::regular) refuse(kind_of(status));
+}
+
 class Sha256 {
  public:
   Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
@@ -195,8 +228,22 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   file.commit();
 }
 
+// Delegates, so that the destructor clears up after a directory that cannot be made.
+ParentDirectories::ParentDirectories(const fs::path& path) : ParentDirectories() {
+  const fs::path parent = path.parent_path();
+  for (fs::path absent = parent; !absent.empty() && !fs::exists(absent);
+       absent = absent.parent_path())
+    made_.push_back(absent);
+  if (!parent.empty()) fs::create_directories(parent);
+}
+
+ParentDirectories::~ParentDirectories() {
+  for (const fs::path& directory : made_) ::rmdir(directory.c_str());  // refused where it is in use
+}
+
 PendingFile::PendingFile(fs::path path)
     : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+  require_file_or_nothing(path_);
   file_ =
       FileDescriptor(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!file_.is_open()) throw_system_error("create", temporary_);
@@ -217,15 +264,18 @@ void PendingFile::write(std::string_view bytes) {
 void PendingFile::commit() {
   if (committed_) throw std::invalid_argument("PendingFile: committed twice: " + path_.string());
   if (::fsync(file_.get()) != 0) throw_system_error("fsync", path_);
+  require_file_or_nothing(path_);  // still
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_system_error("rename to", path_);
   committed_ = true;
   sync_directory(path_.parent_path());
 }
 
 PendingDirectory::PendingDirectory(fs::path target)
-    : target_(without_trailing_slash(std::move(target))), temporary_(temporary_beside(target_)) {
+    : target_(without_trailing_slash(std::move(target))),
+      parents_(target_),
+      temporary_(temporary_beside(target_)) {
   fs::remove_all(temporary_);
-  fs::create_directories(temporary_);
+  fs::create_directory(temporary_);
 }
 
 PendingDirectory::~PendingDirectory() {
@@ -246,6 +296,7 @@ void PendingDirectory::commit() {
   sync_tree(temporary_);
   replace_directory(temporary_, target_);
   committed_ = true;
+  parents_.keep();
   sync_directory(target_.parent_path());
 }
 

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace zeroth {
 
@@ -40,10 +41,27 @@ class FileDescriptor {
   int fd_;
 };
 
+/// The directories above a path, made where they are absent. Not kept, those that were made here
+/// and are empty go again.
+class ParentDirectories {
+ public:
+  explicit ParentDirectories(const std::filesystem::path& path);
+  ~ParentDirectories();
+  ParentDirectories(const ParentDirectories&) = delete;
+  ParentDirectories& operator=(const ParentDirectories&) = delete;
+
+  void keep() { made_.clear(); }
+
+ private:
+  ParentDirectories() = default;
+  std::vector<std::filesystem::path> made_;  // the innermost first
+};
+
 /// A file being written beside its place, in pieces. Not committed, it is removed.
 class PendingFile {
  public:
-  /// Opens `path`.tmp-<pid>.
+  /// Opens `path`.tmp-<pid>. InputError where `path` is anything but absent, a regular file or a
+  /// link to one (which the file takes the place of): a device is not to be replaced.
   explicit PendingFile(std::filesystem::path path);
   ~PendingFile();
   PendingFile(const PendingFile&) = delete;
@@ -65,7 +83,8 @@ class PendingFile {
 /// place at once.
 class PendingDirectory {
  public:
-  /// Makes `target`.tmp-<pid>, emptied if it is left over, and the parents of `target`.
+  /// Makes `target`.tmp-<pid>, emptied if it is left over, and the parents of `target`, which go
+  /// again with what was not committed.
   explicit PendingDirectory(std::filesystem::path target);
   ~PendingDirectory();  // removes what was not committed
   PendingDirectory(const PendingDirectory&) = delete;
@@ -80,6 +99,7 @@ class PendingDirectory {
 
  private:
   std::filesystem::path target_;
+  ParentDirectories parents_;
   std::filesystem::path temporary_;
   bool committed_ = false;
 };

@@ -33,12 +33,20 @@ GgufType gguf_type(const std::string& dtype) {
   return dtype == "f16" ? GgufType::f16 : GgufType::bf16;
 }
 
-void require_no_output(const std::string& output) {
-  if (!fs::exists(output)) return;
-  throw InputError({.source = "--output",
-                    .field = "",
-                    .expected = "a path where nothing stands yet",
-                    .actual = output});
+/// Where to write: a directory's name may end with a slash, a file's may not.
+std::string free_output(const ExportConfig& config) {
+  const auto refuse = [&](const char* expected) {
+    throw InputError(
+        {.source = "--output", .field = "", .expected = expected, .actual = config.output});
+  };
+  fs::path output = config.output;
+  if (!output.has_filename()) {
+    if (config.format == "gguf") refuse("the name of a file, since the format gguf is one");
+    output = output.parent_path();
+  }
+  // A link to nothing is something.
+  if (fs::exists(fs::symlink_status(output))) refuse("a path where nothing stands yet");
+  return output.string();
 }
 
 /// The default of several, the text of one, or nothing.
@@ -108,10 +116,9 @@ void export_gguf(const ExportConfig& config, const Checkpoint& checkpoint) {
                                       .chat_template = chat_template_of(config.model_name_or_path),
                                       .source = config.model_name_or_path});
   report_types(config, model);
-  if (const fs::path parent = fs::path(config.output).parent_path(); !parent.empty()) {
-    fs::create_directories(parent);
-  }
+  ParentDirectories parents(config.output);
   write_gguf(config.output, model.metadata, model.tensors);
+  parents.keep();
 }
 
 std::uintmax_t size_of(const fs::path& path) {
@@ -137,7 +144,7 @@ int run_export(int argc, char** argv) {
     return kExitDone;
   }
   config.model_name_or_path = model_directory(config.model_name_or_path);
-  require_no_output(config.output);
+  config.output = free_output(config);
   const Checkpoint checkpoint(config.model_name_or_path);
   const std::string what = std::to_string(checkpoint.weights.num_parameters()) + " parameters as " +
                            config.format + " " + config.dtype + " to " + config.output;

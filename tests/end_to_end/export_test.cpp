@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "tests/support/file_size_limit.h"
 #include "tests/support/zeroth_command.h"
 
 namespace zeroth {
@@ -85,6 +86,18 @@ TEST_CASE("export: what it cannot do it says, and leaves nothing", "[end_to_end]
   const Outcome taken = zeroth_command(directory, "export model --output model");
   CHECK(taken.exit_code == 2);
   CHECK(contains(taken.err, "--output: expected a path where nothing stands yet"));
+  fs::create_symlink("nowhere", directory / "dangling");
+  for (const char* output : {"dangling", "dangling/", "model/"}) {
+    const Outcome stands =
+        zeroth_command(directory, std::string("export model --output ") + output);
+    CHECK(stands.exit_code == 2);
+    CHECK(contains(stands.err, "--output: expected a path where nothing stands yet"));
+  }
+  CHECK(fs::is_symlink(directory / "dangling"));
+  const Outcome slash = zeroth_command(directory, "export model --format gguf --output new/");
+  CHECK(slash.exit_code == 2);
+  CHECK(contains(slash.err, "--output: expected the name of a file"));
+  CHECK_FALSE(fs::exists(directory / "new"));
   const Outcome dry = run(directory, "export model --output out --dry-run");
   CHECK(contains(dry.out, " parameters as hf bf16 to out\n"));
   CHECK_FALSE(fs::exists(directory / "out"));
@@ -92,6 +105,25 @@ TEST_CASE("export: what it cannot do it says, and leaves nothing", "[end_to_end]
   const Outcome changed = zeroth_command(directory, "export model --output out");
   CHECK(changed.exit_code == 2);
   CHECK(contains(changed.err, "SHA256SUMS"));
+}
+
+TEST_CASE("export: a directory's name may end with a slash, and a failure leaves no parents",
+          "[end_to_end]") {
+  const TemporaryDirectory directory;
+  init(directory, "tiny-dense");
+  run(directory, "export model --output out/hf/");
+  CHECK(contains(run(directory, "inspect out/hf").out, "checksums: verified"));
+  for (const std::string format : {"hf", "gguf"}) {
+    INFO(format);
+    Outcome full;
+    {
+      const FileSizeLimit limit(32 << 10);  // less than any model, more than what is printed
+      full = zeroth_command(directory, "export model --format " + format + " --output a/b/c");
+    }
+    CHECK(full.exit_code == 1);
+    CHECK(contains(full.err, "File too large"));
+    CHECK_FALSE(fs::exists(directory / "a"));
+  }
 }
 
 }  // namespace zeroth

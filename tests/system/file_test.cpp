@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -96,12 +97,51 @@ TEST_CASE("write_file_atomically: a missing directory is a system error that nam
   CHECK_THROWS_AS(write_file_atomically(dir.path() / "no" / "file", "x"), std::system_error);
 }
 
-TEST_CASE("write_file_atomically: a directory in the place stays and no temporary is left",
+TEST_CASE("write_file_atomically: what is no file stays, is named, and no temporary is left",
           "[system]") {
   const TemporaryDirectory dir;
   fs::create_directory(dir / "taken");
-  CHECK_THROWS_AS(write_file_atomically(dir / "taken", "x"), std::system_error);
+  REQUIRE(::mkfifo((dir / "pipe").c_str(), 0600) == 0);
+  fs::create_symlink("/dev/null", dir / "device");
+  fs::create_symlink("nowhere", dir / "dangling");
+  const auto refuses = [&](const std::string& name, const std::string& actual) {
+    CHECK_THROWS_AS(write_file_atomically(dir.path() / name, "x"), InputError);
+    CHECK_THROWS_WITH(
+        write_file_atomically(dir.path() / name, "x"),
+        Catch::EndsWith(name + ": expected a file or a place where one can be made, got " +
+                        actual));
+  };
+  refuses("taken", "a directory");
+  refuses("taken/", "a directory's name");
+  refuses("pipe", "a pipe");
+  refuses("device", "a device");
+  refuses("dangling", "a link to nothing");
   CHECK(fs::is_directory(dir / "taken"));
+  CHECK(fs::is_fifo(dir / "pipe"));
+  CHECK(fs::is_symlink(dir / "device"));
+  CHECK(fs::is_symlink(dir / "dangling"));
+  CHECK(num_entries(dir.path()) == 4);
+}
+
+TEST_CASE("write_file_atomically: takes the place of a link to a file, which keeps its bytes",
+          "[system]") {
+  const TemporaryDirectory dir;
+  write_plainly(dir / "file", "old");
+  fs::create_symlink("file", dir / "link");
+  write_file_atomically(dir / "link", "new");
+  CHECK(read_file(dir / "link") == "new");
+  CHECK(read_file(dir / "file") == "old");
+}
+
+TEST_CASE("PendingFile: what came into its place meanwhile and is no file stays", "[system]") {
+  const TemporaryDirectory dir;
+  {
+    PendingFile file(dir / "taken");
+    file.write("x");
+    REQUIRE(::mkfifo((dir / "taken").c_str(), 0600) == 0);
+    CHECK_THROWS_AS(file.commit(), InputError);
+  }
+  CHECK(fs::is_fifo(dir / "taken"));
   CHECK(num_entries(dir.path()) == 1);
 }
 
@@ -164,6 +204,31 @@ TEST_CASE("PendingDirectory: uncommitted it vanishes and the old one stays", "[s
   }
   CHECK(read_file(dir.path() / "final" / "old") == "old");
   CHECK(num_entries(dir.path()) == 1);
+}
+
+TEST_CASE("PendingDirectory: uncommitted, the parents that it made vanish too", "[system]") {
+  const TemporaryDirectory dir;
+  fs::create_directory(dir / "here");
+  { PendingDirectory pending(dir.path() / "here" / "a" / "b" / "final"); }
+  CHECK(fs::is_empty(dir / "here"));
+  {
+    PendingDirectory pending(dir.path() / "here" / "a" / "b" / "final");
+    write_plainly(dir.path() / "here" / "a" / "others", "stays");
+  }
+  CHECK_FALSE(fs::exists(dir.path() / "here" / "a" / "b"));
+  CHECK(read_file(dir.path() / "here" / "a" / "others") == "stays");
+}
+
+TEST_CASE("ParentDirectories: kept they stay; one that cannot be made takes the others with it",
+          "[system]") {
+  const TemporaryDirectory dir;
+  ParentDirectories(dir.path() / "kept" / "inner" / "file").keep();
+  CHECK(fs::is_directory(dir.path() / "kept" / "inner"));
+  { const ParentDirectories dropped(dir.path() / "kept" / "other" / "file"); }
+  CHECK(num_entries(dir / "kept") == 1);
+  CHECK_THROWS_AS(ParentDirectories(dir.path() / "made" / std::string(300, 'x') / "file"),
+                  std::system_error);
+  CHECK_FALSE(fs::exists(dir / "made"));
 }
 
 TEST_CASE("verify_sha256sums: names the file that differs, is missing, or the line that is broken",
