@@ -191,8 +191,9 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
         generate(engine, tokenizer, requests, prompts, problems, right, sampling, options);
     for (std::size_t p = 0; p < problems.size(); ++p) {
       result.problems[p].greedy = greedy.right[p];
-      result.greedy += greedy.right[p] / count;
+      result.greedy += greedy.right[p];
     }
+    result.greedy /= count;
     result.sampled_tokens += greedy.tokens;
     result.reward_failures += greedy.failures;
   }

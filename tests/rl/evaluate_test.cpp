@@ -252,6 +252,30 @@ TEST_CASE("evaluate: every completion is handed out with its score, the greedy o
   CHECK(seen[15] == laid_out("5") + "|4|wrong");
 }
 
+TEST_CASE("evaluate: all right is a share of exactly 1, however many problems there are", "[rl]") {
+  const Scripted scripted;
+  for (const std::size_t count : {9, 11, 21, 39}) {  // n times 1 / n is more than 1
+    std::map<std::string, ScriptedEngine::Script> scripts;
+    std::vector<Problem> problems;
+    double sum_of_shares = 0.0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string question = std::to_string(i) + "+0";
+      scripts[question + "="] = {{laid_out("2")}, laid_out("2")};
+      problems.push_back({question, question, "2", "", "{}"});
+      sum_of_shares += 1.0 / static_cast<double>(count);
+    }
+    CHECK(sum_of_shares > 1.0);
+    ScriptedEngine engine(scripted.tokenizer, std::move(scripts));
+    EvaluationOptions options = kOptions;
+    options.num_generations = 1;
+    const Evaluation result = evaluate(engine, scripted.tokenizer, scripted.prompt_template,
+                                       problems, *scripted.right, options);
+    CHECK(result.greedy == 1.0);
+    CHECK(result.pass_at_1.mean == 1.0);
+    CHECK(result.pass_at_n == 1.0);
+  }
+}
+
 TEST_CASE("evaluate: truncation reaches the engine", "[rl]") {
   Scripted scripted;
   EvaluationOptions options = kOptions;
