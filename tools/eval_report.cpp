@@ -6,7 +6,6 @@
 
 #include "system/file.h"
 #include "system/json.h"
-#include "tools/evaluation_report.h"
 
 namespace zeroth {
 namespace {
@@ -185,9 +184,11 @@ std::string eval_table(const EvalReport& report) {
 
 boost::json::object eval_json(const EvalReport& report) {
   const EvalConfig& config = report.config;
-  boost::json::object json = evaluation_json(report.evaluation);
+  boost::json::object json;
   add_rates(json, named_rates(report.evaluation.rates, config.greedy));
-  if (!config.greedy) json.erase("greedy");
+  json["problems"] = report.evaluation.num_problems;
+  json["reward_failures"] = report.evaluation.reward_failures;
+  json["seconds"] = report.evaluation.seconds;
   json["sampled_tokens"] = report.evaluation.sampled_tokens;
   json["parameters"] = report.num_parameters;
   for (const auto& [key, value] :

@@ -227,6 +227,25 @@ TEST_CASE("end to end: an evaluation by groups, against a baseline, and scored a
   CHECK(contains(column.err, "data.jsonl:1 has (level)"));
 }
 
+TEST_CASE("end to end: an evaluation's rates are those asked for, each once and with its interval",
+          "[end_to_end]") {
+  const Checkpoint checkpoint("0123456789+=;?");
+  const auto json =
+      boost::json::parse(checkpoint.run("eval --dataset_name sums --num_problems 3 --n 20 "
+                                        "--pass_at 2,5 --maj_at 3 --reward_funcs accuracy "
+                                        "--max_completion_length 6 --json" +
+                                        kModel))
+          .as_object();
+  std::vector<std::string> rates;
+  for (const auto& [key, value] : json)
+    if (key.starts_with("pass_at_") || key.starts_with("maj_at_")) rates.emplace_back(key);
+  CHECK(rates == std::vector<std::string>{"pass_at_2", "pass_at_5", "maj_at_3"});
+  const auto& intervals = json.at("intervals").as_object();
+  for (const std::string& rate : rates) CHECK(intervals.contains(rate));
+  CHECK(intervals.size() == rates.size() + 3);  // greedy, format_rate, mean_length
+  CHECK_FALSE(json.contains("ci95"));
+}
+
 TEST_CASE("end to end: an evaluation that is interrupted writes nothing", "[end_to_end]") {
   const Checkpoint checkpoint("0123456789+=;?");
   const Outcome outcome = on_terminal(
