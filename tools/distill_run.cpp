@@ -327,11 +327,9 @@ class DistillRun {
     result.policies.push_back(
         measure("teacher", options_.teacher_model_name_or_path, options_.mla_prefix));
     result.policies.push_back(measure("student", result.student, "absorbed"));
-    std::vector<double> differences;
-    const std::vector<double>& student = result.student_policy().evaluation.right_shares;
-    for (const double share : result.teacher_policy().evaluation.right_shares)
-      differences.push_back(share - student[differences.size()]);
-    result.difference = bootstrap_mean(differences, static_cast<std::uint64_t>(options_.seed));
+    result.difference = paired_difference(result.teacher_policy().evaluation.right_shares,
+                                          result.student_policy().evaluation.right_shares,
+                                          static_cast<std::uint64_t>(options_.seed));
     write_file_atomically(root_ / "evaluation.json",
                           write_json(distill_json(result), JsonLayout::indented) + "\n");
     return result;
