@@ -290,7 +290,11 @@ int run_eval(int argc, char** argv) {
   std::vector<std::string> groups;
   if (!config.group_by.empty()) groups = values_of(problems, config.group_by);
   std::optional<EvalBaseline> baseline;
-  if (!config.baseline.empty()) baseline.emplace(config.baseline, problems_sha256(problems));
+  if (!config.baseline.empty()) {
+    baseline.emplace(config.baseline, config, problems);
+    for (const std::string& setting : baseline->other_settings())
+      std::cerr << "eval: " << config.baseline << " was sampled with " << setting << "\n";
+  }
   if (options.dry_run) {
     std::cout << "would evaluate " << problems.size() << " problems, " << config.num_generations
               << " samples of each\n";

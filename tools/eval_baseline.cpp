@@ -1,6 +1,6 @@
 #include "tools/eval_baseline.h"
 
-#include <algorithm>
+#include <boost/json.hpp>
 #include <charconv>
 
 #include "system/error.h"
@@ -20,15 +20,52 @@ std::optional<std::int64_t> majority_of(const std::string& key) {
   return error == std::errc() && rest == end ? std::optional(k) : std::nullopt;
 }
 
-}  // namespace
+// The settings that decide which completions are drawn, but for the seed.
+boost::json::object sampling_settings(const EvalConfig& config) {
+  return {{"prompt_template", config.prompt_template},
+          {"max_completion_length", config.max_completion_length},
+          {"temperature", config.temperature},
+          {"top_k", config.top_k},
+          {"top_p", config.top_p},
+          {"min_p", config.min_p}};
+}
 
-EvalBaseline::EvalBaseline(const std::filesystem::path& file, const std::string& problems_sha256)
-    : file_(file.string()) {
-  const JsonReader json = JsonReader::read(file);
-  if (json.get_string("problems_sha256") != problems_sha256) {
-    json.fail("problems_sha256", problems_sha256 +
+void require_same_problems(const JsonReader& json, const std::vector<Problem>& problems) {
+  const std::string here = problems_sha256(problems);
+  if (json.get_string("problems_sha256") != here) {
+    json.fail("problems_sha256", here +
                                      ", as the problems here have: the same data, split, columns, "
                                      "num_problems and, of a generator, seed");
+  }
+  const std::size_t count = json.child("per_problem").elements().size();
+  if (count == problems.size()) return;
+  throw InputError({.source = json.source(),
+                    .field = "per_problem",
+                    .expected = std::to_string(problems.size()) + " problems",
+                    .actual = std::to_string(count)});
+}
+
+void require_same_reward(const JsonReader& json, const std::string& here) {
+  const std::vector<JsonReader> rewards = json.child("reward_funcs").elements();
+  if (rewards.empty()) json.fail("reward_funcs", "the names of its rewards");
+  if (rewards[0].as_string() != here)
+    rewards[0].fail(here + ", by which a completion is right here");
+}
+
+}  // namespace
+
+EvalBaseline::EvalBaseline(const std::filesystem::path& file, const EvalConfig& config,
+                           const std::vector<Problem>& problems)
+    : file_(file.string()) {
+  const JsonReader json = JsonReader::read(file);
+  require_same_problems(json, problems);
+  require_same_reward(json, config.reward_funcs[0]);
+  for (const auto& [key, here] : sampling_settings(config)) {
+    const bool same = here.is_string() ? json.get_string(key) == here.get_string()
+                                       : json.get_double(key) == here.to_number<double>();
+    if (same) continue;
+    other_settings_.push_back(std::string(key) + " " + write_json(json.child(key).value()) +
+                              ", here " + write_json(here));
   }
   model_ = json.get_string("model_name_or_path");
   num_generations_ = json.get_int64("num_generations");
@@ -46,12 +83,6 @@ EvalBaseline::EvalBaseline(const std::filesystem::path& file, const std::string&
 
 Comparison EvalBaseline::compare(const Evaluation& evaluation,
                                  const EvaluationOptions& options) const {
-  if (results_.size() != evaluation.problems.size()) {
-    throw InputError({.source = file_,
-                      .field = "per_problem",
-                      .expected = std::to_string(evaluation.problems.size()) + " problems",
-                      .actual = std::to_string(results_.size())});
-  }
   Comparison comparison{.file = file_, .model = model_, .differences = {}};
   // `ours` and `theirs` of every problem; theirs is nullopt where the file does not have it.
   const auto add = [&](const std::string& key, const std::string& label, const auto& ours,

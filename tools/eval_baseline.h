@@ -15,9 +15,14 @@ namespace zeroth {
 
 class EvalBaseline {
  public:
-  /// InputError for a file that is none of zeroth eval's, or over other problems than those with
-  /// this problems_sha256().
-  EvalBaseline(const std::filesystem::path& file, const std::string& problems_sha256);
+  /// InputError for a file that is none of zeroth eval's, or over other problems than these, or by
+  /// another reward than the first of `config`.
+  EvalBaseline(const std::filesystem::path& file, const EvalConfig& config,
+               const std::vector<Problem>& problems);
+
+  /// What was sampled otherwise than `config` asks for: "temperature 1.0, here 0.6". A difference
+  /// is then one of these settings, too.
+  const std::vector<std::string>& other_settings() const { return other_settings_; }
 
   /// What `evaluation` has more than this, with intervals that pair the problems; for the rates
   /// that both have.
@@ -33,6 +38,7 @@ class EvalBaseline {
   std::string file_;
   std::string model_;
   std::int64_t num_generations_ = 0;
+  std::vector<std::string> other_settings_;
   std::vector<Result> results_;  // [problem]
 };
 

@@ -30,12 +30,14 @@ std::string count_of(std::int64_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-// "    97.8 %        97.2 – 98.2", signed for differences.
+// "    97.8 %        97.2 – 98.2"; a difference is signed and in points, which are not per cent of
+// it.
 std::string rate_columns(const NamedRate& named, bool difference) {
   const double scale = named.is_share ? 100.0 : 1.0;
   const char* pattern = difference ? "%+8.1f %-8s %+6.1f – %+.1f" : "%8.1f %-8s %6.1f – %.1f";
-  return format(pattern, scale * named.rate.mean, named.is_share ? "%" : "tokens",
-                scale * named.rate.low, scale * named.rate.high);
+  const char* unit = !named.is_share ? "tokens" : difference ? "points" : "%";
+  return format(pattern, scale * named.rate.mean, unit, scale * named.rate.low,
+                scale * named.rate.high);
 }
 
 std::string rows_of(const std::vector<NamedRate>& rates, bool difference) {
@@ -137,7 +139,7 @@ boost::json::array problems_json(const EvalReport& report) {
       json["maj_at_" + std::to_string(evaluation.rates.majority_at[i].k)] = problem.majority_at[i];
     json["format_rate"] = problem.format_rate;
     json["mean_length"] = problem.mean_length;
-    if (!report.group_of_problem.empty()) json[report.config.group_by] = report.group_of_problem[p];
+    if (!report.group_of_problem.empty()) json["group"] = report.group_of_problem[p];
     problems.push_back(std::move(json));
   }
   return problems;
@@ -204,6 +206,7 @@ boost::json::object eval_json(const EvalReport& report) {
   json["top_p"] = config.top_p;
   json["min_p"] = config.min_p;
   json["seed"] = config.seed;
+  json["reward_funcs"] = boost::json::array(config.reward_funcs.begin(), config.reward_funcs.end());
   boost::json::object rewards;
   for (const MeanReward& reward : report.rewards) rewards[reward.name] = reward.mean;
   json["rewards"] = std::move(rewards);

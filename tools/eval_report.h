@@ -16,7 +16,7 @@ struct NamedRate {
   std::string key;    // "pass_at_4"
   std::string label;  // "pass@4"
   MeanInterval rate;
-  bool is_share = true;  // printed in per cent; otherwise in tokens
+  bool is_share = true;  // printed in per cent, a difference in points; otherwise in tokens
 };
 
 /// In the order pass@k, maj@k, greedy (where it was decoded), format, length.

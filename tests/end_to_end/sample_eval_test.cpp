@@ -193,7 +193,8 @@ TEST_CASE("end to end: an evaluation by groups, against a baseline, and scored a
   REQUIRE(base.at("groups").as_array().size() == 2);
   CHECK(base.at("groups").at(0).at("value") == "easy");
   CHECK(base.at("groups").at(0).at("problems") == 2);
-  CHECK(base.at("per_problem").at(1).at("level") == "hard");
+  CHECK(base.at("per_problem").at(1).at("group") == "hard");
+  CHECK(base.at("reward_funcs").at(0) == "accuracy");
   CHECK(base.at("intervals").as_object().contains("maj_at_8"));
 
   const auto score =
@@ -206,7 +207,16 @@ TEST_CASE("end to end: an evaluation by groups, against a baseline, and scored a
   for (const auto& [key, value] : again.at("baseline").at("differences").as_object())
     CHECK(value.to_number<double>() == 0.0);
   CHECK(again.at("baseline").at("differences").as_object().contains("maj_at_4"));
-  const std::string table = checkpoint.run(eval + "--baseline base.json --top_k 5");
+  const Outcome otherwise = zeroth_command(
+      checkpoint.directory, eval + "--baseline base.json --top_k 5 --temperature 0.5");
+  CHECK(otherwise.exit_code == 0);
+  CHECK(contains(otherwise.err, "eval: base.json was sampled with temperature 1.0, here 0.5\n"));
+  CHECK(contains(otherwise.err, "eval: base.json was sampled with top_k 0, here 5\n"));
+  CHECK_FALSE(contains(otherwise.err, "with top_p"));
+  const std::string& table = otherwise.out;
+  const std::string differences = table.substr(table.find("difference to"));
+  CHECK(contains(differences, " points "));
+  CHECK_FALSE(contains(differences, "%"));
   for (const char* part : {"pass@8", "maj@4", "greedy", "95 % interval", "hard",
                            "difference to init", "tokens/s", "top_k 5"})
     CHECK(contains(table, part));
@@ -219,12 +229,37 @@ TEST_CASE("end to end: an evaluation by groups, against a baseline, and scored a
   };
   refuses("--baseline base.json --num_problems 2", "problems_sha256");
   refuses("--baseline data.jsonl", "data.jsonl");
+  boost::json::object cut = base;
+  cut["per_problem"].as_array().pop_back();
+  checkpoint.write("cut.json", boost::json::serialize(cut));
+  refuses("--baseline cut.json --dry-run", "cut.json: per_problem: expected 3 problems, got 2");
   refuses("--pass_at 9", "--pass_at");
+  const Outcome reward = zeroth_command(
+      checkpoint.directory,
+      "eval --dataset_name data.jsonl --reward_funcs format,accuracy --baseline base.json" +
+          kModel);
+  CHECK(reward.exit_code == 2);
+  CHECK(contains(reward.err,
+                 "base.json: reward_funcs[0]: expected format, by which a completion is right "
+                 "here, got \"accuracy\""));
   const Outcome column = zeroth_command(
       checkpoint.directory,
       "eval --dataset_name data.jsonl --reward_funcs accuracy --group_by lvl" + kModel);
   CHECK(column.exit_code == 2);
   CHECK(contains(column.err, "data.jsonl:1 has (level)"));
+}
+
+TEST_CASE("end to end: a column to group by may have the name of any key", "[end_to_end]") {
+  const Checkpoint checkpoint("0123456789+=;?");
+  checkpoint.write("data.jsonl", "{\"question\": \"1+1=\", \"answer\": \"2\", \"right\": \"x\"}\n");
+  const auto json =
+      boost::json::parse(checkpoint.run("eval --dataset_name data.jsonl --reward_funcs accuracy "
+                                        "--n 2 --max_completion_length 4 --group_by right --json" +
+                                        kModel))
+          .as_object();
+  CHECK(json.at("per_problem").at(0).at("right").is_int64());
+  CHECK(json.at("per_problem").at(0).at("group") == "x");
+  CHECK(json.at("group_by") == "right");
 }
 
 TEST_CASE("end to end: an evaluation's rates are those asked for, each once and with its interval",
