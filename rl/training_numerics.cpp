@@ -4,6 +4,7 @@
 
 #include "kernels/adamw.h"
 #include "rl/learner.h"
+#include "rl/losses/distill.h"
 #include "rollout/numerics.h"
 #include "system/file.h"
 
@@ -58,12 +59,33 @@ std::string step_bytes(const Context& context, Dtype dtype, const ModelConfig& c
   return hash_of(forward.logprobs) + hash_of(gradients) + hash_of(weights.values());
 }
 
+// What distillation takes from the mathematics library: exp and log in double, of logits that are
+// no sums of few bits.
+std::string divergence_bytes(const Context& context) {
+  constexpr std::size_t kRows = 5, kVocab = 61;
+  std::vector<float> student(kRows * kVocab), teacher(student.size()), dlogits(student.size());
+  for (std::size_t i = 0; i < student.size(); ++i) {
+    student[i] = static_cast<float>((29 * i + 3) % 97) / 13.0F - 4.0F;
+    teacher[i] = static_cast<float>((41 * i + 7) % 89) / 11.0F - 5.0F;
+  }
+  const std::vector<double> weights(kRows, 0.3);
+  std::vector<double> divergences(kRows);
+  forward_kl(context, {.student = student,
+                       .teacher = teacher,
+                       .vocab_size = kVocab,
+                       .weights = weights,
+                       .dlogits = dlogits,
+                       .divergences = divergences});
+  return hash_of(dlogits) + sha256_hex(std::as_bytes(std::span(divergences)));
+}
+
 }  // namespace
 
 std::string training_numerics(const Context& context, Dtype dtype) {
   std::string bytes;
   for (const ModelConfig& config : numerics_probe_models())
     bytes += step_bytes(context, dtype, config);
+  bytes += divergence_bytes(context);
   return rollout_numerics(context, dtype) + "-" + sha256_hex(bytes).substr(0, 16);
 }
 
