@@ -22,6 +22,7 @@
 #include "tools/inspect_gguf.h"
 #include "tools/model_directory.h"
 #include "tools/options.h"
+#include "tools/printable.h"
 #include "tools/summary.h"
 
 namespace zeroth {
@@ -151,7 +152,8 @@ void print_text(const InspectConfig& config, const Report& report) {
                 tensor.values.std);
   }
   std::fflush(stdout);
-  for (const std::string& problem : report.problems) std::cout << "problem: " << problem << "\n";
+  for (const std::string& problem : report.problems)
+    std::cout << "problem: " << printable(problem) << "\n";
   std::cout << (report.problems.empty() ? "no problems found\n" : "");
 }
 

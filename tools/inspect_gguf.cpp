@@ -14,6 +14,7 @@
 #include "policy/gguf.h"
 #include "system/json.h"
 #include "tools/commands.h"
+#include "tools/printable.h"
 #include "tools/summary.h"
 
 namespace zeroth {
@@ -105,7 +106,12 @@ std::size_t array_size(const GgufArray& array) {
 
 std::string describe(const GgufValue& value) {
   std::string text = write_json(json_of_entry(value, kShownElements));
-  if (text.size() > kShownBytes) text = text.substr(0, kShownBytes) + "…";
+  if (text.size() > kShownBytes) {
+    std::size_t end = kShownBytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+    text = text.substr(0, end) + "…";  // whole characters
+  }
+  text = printable(text);
   const auto* array = std::get_if<GgufArray>(&value);
   return array == nullptr ? text : std::to_string(array_size(*array)) + " values " + text;
 }
@@ -128,16 +134,17 @@ void print_text(const InspectConfig& config, const Report& report) {
   }
   std::cout << ")\n";
   for (const GgufEntry& entry : report.file.content().metadata) {
-    std::cout << "  " << entry.key << " = " << describe(entry.value) << "\n";
+    std::cout << "  " << printable(entry.key) << " = " << describe(entry.value) << "\n";
   }
   std::cout << "\n" << std::flush;
   for (const auto& [tensor, values] : report.tensors) {
-    std::printf("%-32s %-5s %-16s mean %10.3e std %10.3e\n", tensor->name.c_str(),
+    std::printf("%-32s %-5s %-16s mean %10.3e std %10.3e\n", printable(tensor->name).c_str(),
                 std::string(gguf_type_name(tensor->type)).c_str(),
                 describe_shape(tensor->shape).c_str(), values.mean, values.std);
   }
   std::fflush(stdout);
-  for (const std::string& problem : report.problems) std::cout << "problem: " << problem << "\n";
+  for (const std::string& problem : report.problems)
+    std::cout << "problem: " << printable(problem) << "\n";
   std::cout << (report.problems.empty() ? "no problems found\n" : "");
 }
 

@@ -15,6 +15,7 @@
 #include "system/error.h"
 #include "system/nearest_name.h"
 #include "tools/commands.h"
+#include "tools/printable.h"
 
 namespace {
 
@@ -98,10 +99,10 @@ int main(int argc, char** argv) {
   try {
     return with_output_checked(run(argc, argv));
   } catch (const zeroth::InputError& error) {
-    std::cerr << "zeroth: " << error.what() << "\n";
+    std::cerr << "zeroth: " << zeroth::printable(error.what(), "\n\t") << "\n";
     return zeroth::kExitWrongInput;
   } catch (const std::exception& error) {
-    std::cerr << "zeroth: " << error.what() << "\n";
+    std::cerr << "zeroth: " << zeroth::printable(error.what(), "\n\t") << "\n";
     return zeroth::kExitFailed;
   }
 }

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
+#include "policy/gguf.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/zeroth_command.h"
 
@@ -74,6 +76,32 @@ TEST_CASE("export: inspect says what a GGUF file is", "[end_to_end]") {
   const Outcome cut = zeroth_command(directory, "inspect a.gguf");
   CHECK(cut.exit_code == 2);
   CHECK(contains(cut.err, "a.gguf: output.weight: expected "));
+}
+
+TEST_CASE("export: inspect lets nothing of a file's names and texts command the terminal",
+          "[end_to_end]") {
+  const TemporaryDirectory directory;
+  write_gguf(directory / "hostile.gguf",
+             {{"general.architecture", std::string("llama")},
+              {"evil\x1B[2J", std::string("\u009B31mred\x7F") + std::string(90, 'x')},
+              {"long", std::string(58, 'x') + "\u4E2D\u6587"}},
+             {{"te\x1B]0;title\x07nsor", GgufType::f32, {1}, [] { return std::vector{1.0F}; }}});
+  {
+    std::fstream file(directory / "hostile.gguf", std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(-32, std::ios::end);  // the tensor's number, then zeros up to the alignment
+    file.write("\xFF\xFF\xFF\xFF", 4);
+  }
+  const Outcome outcome = zeroth_command(directory, "inspect hostile.gguf");
+  INFO(outcome.out);
+  CHECK(outcome.exit_code == 2);  // a value is not finite
+  CHECK(contains(outcome.out, "evil\\x1b[2J = \"\\xc2\\x9b31mred\\x7fxxx"));
+  CHECK(contains(outcome.out, "te\\x1b]0;title\\x07nsor  "));
+  CHECK(contains(outcome.out, "problem: te\\x1b]0;title\\x07nsor: 1 values"));
+  CHECK(contains(outcome.out, "xxx…\n"));  // cut between characters
+  for (const char c : outcome.out) CHECK((c == '\n' || (c & 0xE0) != 0));
+  const Outcome refused = zeroth_command(directory, "inspect 'no\x1B[2J'");
+  CHECK(refused.exit_code == 2);
+  CHECK(contains(refused.err, "no\\x1b[2J"));
 }
 
 TEST_CASE("export: what it cannot do it says, and leaves nothing", "[end_to_end]") {
