@@ -2,7 +2,7 @@
 // the same.
 //
 //   tools/setup fuzz
-//   TMPDIR=/dev/shm build/fuzz/tests/fuzz/gguf_fuzz -max_len=4096
+//   TMPDIR=/dev/shm build/fuzz/tests/fuzz/gguf_fuzz -dict=tests/fuzz/gguf.dict -max_len=4096
 
 #include <cmath>
 #include <cstddef>
