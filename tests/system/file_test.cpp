@@ -219,7 +219,7 @@ TEST_CASE("PendingDirectory: uncommitted, the parents that it made vanish too", 
   CHECK(read_file(dir.path() / "here" / "a" / "others") == "stays");
 }
 
-TEST_CASE("ParentDirectories: kept they stay; one that cannot be made takes the others with it",
+TEST_CASE("ParentDirectories: kept they stay, and one that cannot be made takes the others with it",
           "[system]") {
   const TemporaryDirectory dir;
   ParentDirectories(dir.path() / "kept" / "inner" / "file").keep();
