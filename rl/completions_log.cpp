@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "rl/number_or_null.h"
 #include "system/file.h"
 #include "system/json.h"
 
@@ -44,10 +45,6 @@ std::string valid_utf8(std::string_view text) {
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return result;
-}
-
-boost::json::value number_or_null(double value) {
-  return std::isfinite(value) ? boost::json::value(value) : boost::json::value(nullptr);
 }
 
 std::string line_of(const CompletionRecord& record) {
