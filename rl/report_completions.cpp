@@ -10,6 +10,7 @@
 
 #include "rl/completions_log.h"
 #include "rl/number_or_null.h"
+#include "system/utf8.h"
 
 namespace zeroth {
 namespace {
@@ -22,10 +23,8 @@ constexpr std::size_t kLongestText = 4000;  // bytes of a completion or prompt t
 
 json::value shortened(const std::string& text) {
   if (text.size() <= kLongestText) return json::string(text);
-  std::size_t size = kLongestText;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
-  return json::string(text.substr(0, size) + "… (" + std::to_string(text.size() - size) +
-                      " bytes more)");
+  const std::string shown(utf8_prefix(text, kLongestText));
+  return json::string(shown + "… (" + std::to_string(text.size() - shown.size()) + " bytes more)");
 }
 
 json::object record_json(const CompletionRecord& record, std::string_view which) {

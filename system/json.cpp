@@ -12,6 +12,7 @@
 
 #include "system/error.h"
 #include "system/file.h"
+#include "system/utf8.h"
 
 namespace zeroth {
 namespace {
@@ -103,11 +104,7 @@ std::string shown(const json::value& value) {
     return json_number(value.get_double());
   }
   std::string text = json::serialize(value);
-  if (text.size() > kShownLength) {
-    std::size_t end = kShownLength;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-    text = text.substr(0, end) + "…";
-  }
+  if (text.size() > kShownLength) text = std::string(utf8_prefix(text, kShownLength)) + "…";
   return text;
 }
 

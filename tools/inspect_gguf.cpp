@@ -13,6 +13,7 @@
 
 #include "policy/gguf.h"
 #include "system/json.h"
+#include "system/utf8.h"
 #include "tools/commands.h"
 #include "tools/printable.h"
 #include "tools/summary.h"
@@ -106,11 +107,7 @@ std::size_t array_size(const GgufArray& array) {
 
 std::string describe(const GgufValue& value) {
   std::string text = write_json(json_of_entry(value, kShownElements));
-  if (text.size() > kShownBytes) {
-    std::size_t end = kShownBytes;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-    text = text.substr(0, end) + "…";  // whole characters
-  }
+  if (text.size() > kShownBytes) text = std::string(utf8_prefix(text, kShownBytes)) + "…";
   text = printable(text);
   const auto* array = std::get_if<GgufArray>(&value);
   return array == nullptr ? text : std::to_string(array_size(*array)) + " values " + text;
