@@ -38,6 +38,13 @@ struct Ends {
   FileDescriptor child;
 };
 
+// Above every descriptor that it becomes in the child, so that no dup2 meets its own source.
+FileDescriptor high(int low) {
+  FileDescriptor descriptor(fcntl(low, F_DUPFD_CLOEXEC, 16));
+  if (!descriptor.is_open()) fail(errno, "fcntl");
+  return descriptor;
+}
+
 // A socket and no pipe: one descriptor for both ways, and a write to a child that is gone is an
 // error without a signal.
 Ends make_channel() {
@@ -45,16 +52,23 @@ Ends make_channel() {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail(errno, "socketpair");
   FileDescriptor own(ends[0]);
   const FileDescriptor low(ends[1]);
-  // Above every descriptor that it becomes in the child, so that no dup2 meets its own source.
-  FileDescriptor child(fcntl(low.get(), F_DUPFD_CLOEXEC, 16));
-  if (!child.is_open()) fail(errno, "fcntl");
+  FileDescriptor child = high(low.get());
   if (fcntl(own.get(), F_SETFL, O_NONBLOCK) != 0) fail(errno, "fcntl");
   return {.own = std::move(own), .child = std::move(child)};
 }
 
+// What the child reads, and this process alone could write to.
+Ends make_lifeline() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) fail(errno, "pipe");
+  const FileDescriptor low(ends[0]);
+  FileDescriptor own(ends[1]);
+  return {.own = std::move(own), .child = high(low.get())};
+}
+
 class SpawnActions {
  public:
-  SpawnActions(int channel, ChildProcess::Channel where) {
+  SpawnActions(int channel, int lifeline, ChildProcess::Channel where) {
     posix_spawn_file_actions_init(&actions_);
     if (where == ChildProcess::Channel::standard_io) {
       posix_spawn_file_actions_adddup2(&actions_, channel, STDIN_FILENO);
@@ -64,7 +78,8 @@ class SpawnActions {
       posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
       posix_spawn_file_actions_adddup2(&actions_, STDERR_FILENO, STDOUT_FILENO);
       posix_spawn_file_actions_adddup2(&actions_, channel, ChildProcess::kChannel);
-      posix_spawn_file_actions_addclosefrom_np(&actions_, ChildProcess::kChannel + 1);
+      posix_spawn_file_actions_adddup2(&actions_, lifeline, ChildProcess::kLifeline);
+      posix_spawn_file_actions_addclosefrom_np(&actions_, ChildProcess::kLifeline + 1);
     }
   }
   ~SpawnActions() { posix_spawn_file_actions_destroy(&actions_); }
@@ -116,16 +131,6 @@ ExitStatus decode(int status) {
   return {.code = WEXITSTATUS(status), .signal = 0};
 }
 
-// Until `events`, for at most kLook; false when nothing came.
-bool poll_channel(int channel, short events, ChildProcess::Deadline deadline) {
-  const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-  pollfd poll_for{.fd = channel, .events = events, .revents = 0};
-  const int count =
-      ::poll(&poll_for, 1, static_cast<int>(std::clamp(left, milliseconds(0), kLook).count()));
-  if (count < 0 && errno != EINTR) fail(errno, "poll");
-  return count > 0;
-}
-
 }  // namespace
 
 std::string ExitStatus::text() const {
@@ -137,17 +142,20 @@ std::string ExitStatus::text() const {
 }
 
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments, Options options)
-    : name_(arguments.at(0)) {
+    : name_(options.name.empty() ? arguments.at(0) : options.name),
+      on_wait_(std::move(options.on_wait)) {
   Ends ends = make_channel();
-  const SpawnActions actions(ends.child.get(), options.channel);
+  Ends lifeline = make_lifeline();
+  const SpawnActions actions(ends.child.get(), lifeline.child.get(), options.channel);
   const SpawnAttributes attributes;
   std::vector<char*> argv = pointers(arguments);
   std::vector<char*> environment;
   if (options.environment) environment = pointers(*options.environment);
   const int error = posix_spawnp(&pid_, argv[0], actions.get(), attributes.get(), argv.data(),
                                  options.environment ? environment.data() : environ);
-  if (error != 0) fail(error, "starting " + name_);
+  if (error != 0) fail(error, "starting " + arguments[0]);
   channel_ = std::move(ends.own);
+  lifeline_ = std::move(lifeline.own);
 }
 
 ChildProcess::~ChildProcess() {
@@ -164,7 +172,7 @@ void ChildProcess::send(std::string_view bytes, Deadline deadline) {
     if (errno == EPIPE || errno == ECONNRESET)
       throw ChildError(ChildError::Kind::ended, name_ + " ended before it read all of a message");
     if (errno != EAGAIN && errno != EINTR) fail(errno, "writing to " + name_);
-    if (poll_channel(channel_.get(), POLLOUT, deadline)) continue;
+    if (poll_channel(POLLOUT, deadline)) continue;
     if (has_ended())
       throw ChildError(ChildError::Kind::ended, name_ + " ended before it read all of a message");
     if (Clock::now() >= deadline)
@@ -183,7 +191,7 @@ std::string ChildProcess::receive_some(std::size_t most, Deadline deadline) {
     if (n == 0 || errno == ECONNRESET || last_look)
       throw ChildError(ChildError::Kind::ended, name_ + " ended before it answered");
     if (errno != EAGAIN && errno != EINTR) fail(errno, "reading from " + name_);
-    if (poll_channel(channel_.get(), POLLIN, deadline)) continue;
+    if (poll_channel(POLLIN, deadline)) continue;
     last_look = has_ended();  // what it said last may still have come
     if (!last_look && Clock::now() >= deadline)
       throw ChildError(ChildError::Kind::deadline, name_ + " does not answer");
@@ -194,9 +202,29 @@ std::string ChildProcess::receive(std::size_t size, Deadline deadline) {
   // Grows with what comes: a size that a stranger named takes no memory by itself.
   constexpr std::size_t kPiece = std::size_t{1} << 16;
   std::string bytes;
-  while (bytes.size() < size)
+  while (bytes.size() < size) {
     bytes += receive_some(std::min(size - bytes.size(), kPiece), deadline);
+    // One that says a byte now and then has said all by the deadline, or has not answered.
+    if (bytes.size() < size && Clock::now() >= deadline)
+      throw ChildError(ChildError::Kind::deadline, name_ + " has not said all");
+  }
   return bytes;
+}
+
+bool ChildProcess::has_bytes() const {
+  char byte;
+  return ::recv(channel_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+// Until `events`, for at most kLook; false when nothing came.
+bool ChildProcess::poll_channel(short events, Deadline deadline) const {
+  const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+  pollfd poll_for{.fd = channel_.get(), .events = events, .revents = 0};
+  const int count =
+      ::poll(&poll_for, 1, static_cast<int>(std::clamp(left, milliseconds(0), kLook).count()));
+  if (count < 0 && errno != EINTR) fail(errno, "poll");
+  if (count <= 0 && on_wait_) on_wait_();
+  return count > 0;
 }
 
 void ChildProcess::limit_cpu(std::chrono::seconds more) {
@@ -208,9 +236,11 @@ void ChildProcess::limit_cpu(std::chrono::seconds more) {
     fail(error, "the processor time of " + name_);
   if (clock_gettime(clock, &used) != 0) fail(errno, "the processor time of " + name_);
   // The soft limit alone, so that the next call can raise it again.
-  const rlimit limit{.rlim_cur = static_cast<rlim_t>(used.tv_sec + 1 + more.count()),
-                     .rlim_max = RLIM_INFINITY};
-  if (prlimit(pid_, RLIMIT_CPU, &limit, nullptr) != 0) fail(errno, "limiting " + name_);
+  rlimit limit{};
+  if (prlimit(pid_, RLIMIT_CPU, nullptr, &limit) != 0) fail(errno, "the limits of " + name_);
+  limit.rlim_cur = std::min(static_cast<rlim_t>(used.tv_sec + 1 + more.count()), limit.rlim_max);
+  if (prlimit(pid_, RLIMIT_CPU, &limit, nullptr) != 0)
+    fail(errno, "limiting the processor time of " + name_);
 }
 
 bool ChildProcess::has_ended() {

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,11 +50,19 @@ class ChildProcess {
                   // this process's standard error, so that what it prints breaks nothing
   };
   static constexpr int kChannel = 3;
+  /// Apart, a descriptor of the child's to read: at its end when this process or the ChildProcess
+  /// is gone, however it went (end_group_with of sandbox.h).
+  static constexpr int kLifeline = 4;
 
   struct Options {
     Channel channel = Channel::standard_io;
     /// Of the child, NAME=value each; unset: this process's.
     std::optional<std::vector<std::string>> environment = {};
+    /// In messages; empty: arguments[0].
+    std::string name = {};
+    /// Called about twenty times a second while the child is waited for. What it throws ends the
+    /// wait.
+    std::function<void()> on_wait = {};
   };
 
   /// Starts arguments[0] (found in PATH). Throws std::system_error when it cannot be started.
@@ -71,6 +80,9 @@ class ChildProcess {
   /// At least one byte and at most `most`.
   std::string receive_some(std::size_t most, Deadline deadline);
 
+  /// Whether there is something to receive already.
+  bool has_bytes() const;
+
   /// Lets the child use so much more time of processors, all its threads together, before SIGXCPU
   /// ends it. Processes that it has started count on their own, from the limit at their start.
   void limit_cpu(std::chrono::seconds more);
@@ -86,11 +98,14 @@ class ChildProcess {
 
  private:
   bool has_ended();
+  bool poll_channel(short events, Deadline deadline) const;
 
   std::string name_;
+  std::function<void()> on_wait_;
   pid_t pid_ = -1;
   std::optional<ExitStatus> status_;  // once it has been waited for
   FileDescriptor channel_;
+  FileDescriptor lifeline_;
 };
 
 }  // namespace zeroth

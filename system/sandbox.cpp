@@ -1,13 +1,17 @@
 #include "system/sandbox.h"
 
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <stdexcept>
 #include <system_error>
 
 namespace zeroth {
@@ -26,9 +30,13 @@ constexpr bool kSanitized = false;
 #endif
 
 void limit(decltype(RLIMIT_CORE) resource, std::int64_t value, const char* name) {
-  const rlimit limits{.rlim_cur = static_cast<rlim_t>(value),
-                      .rlim_max = static_cast<rlim_t>(value)};
-  if (setrlimit(resource, &limits) == 0) return;
+  rlimit limits{};
+  if (getrlimit(resource, &limits) == 0) {
+    // What is held harder already stays so: only root could raise it.
+    limits.rlim_max = std::min(static_cast<rlim_t>(value), limits.rlim_max);
+    limits.rlim_cur = limits.rlim_max;
+    if (setrlimit(resource, &limits) == 0) return;
+  }
   throw std::system_error(errno, std::generic_category(),
                           std::string("setrlimit ") + name + " to " + std::to_string(value));
 }
@@ -76,7 +84,38 @@ bool load_filter(bool may_execute) {
   return error == 0 && seccomp_load(filter.get()) == 0;
 }
 
+[[noreturn]] void watch(int lifeline) {
+  // It holds no descriptor open that is anybody's, and no signal to its group ends it early.
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, nullptr);
+  if (dup2(lifeline, 0) != 0) _exit(1);
+  closefrom(1);
+  char byte;
+  while (read(0, &byte, 1) < 0 && errno == EINTR) {
+  }
+  kill(0, SIGKILL);
+  _exit(0);
+}
+
 }  // namespace
+
+void end_group_with(int lifeline) {
+  const auto fail = [] { throw std::system_error(errno, std::generic_category(), "watching"); };
+  if (fcntl(lifeline, F_GETFD) < 0) fail();
+  const pid_t child = fork();
+  if (child < 0) fail();
+  if (child == 0) {
+    const pid_t watcher = fork();
+    if (watcher == 0) watch(lifeline);
+    _exit(watcher < 0 ? 1 : 0);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  close(lifeline);
+  if (status != 0) throw std::runtime_error("watching: no process could be started");
+}
 
 std::string_view isolation_name(Isolation isolation) {
   switch (isolation) {

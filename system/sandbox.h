@@ -25,12 +25,18 @@ enum class Isolation { none, limits, seccomp };
 
 std::string_view isolation_name(Isolation isolation);
 
+/// Starts a process that kills this process group when `lifeline`, a pipe, comes to its end, and
+/// closes `lifeline` here. Death with the parent (below) reaches this process alone; what it starts
+/// would live on. The watcher is no child of this process, which may wait for all it has started.
+/// For a process of one thread, before enter_sandbox. std::system_error when there is no lifeline.
+void end_group_with(int lifeline);
+
 /// Sets for this process and all that it starts: no core dumps, the limits above, no new privileges
 /// by programs, death with the thread that started it; and where the kernel takes filters, no
 /// sockets but pairs, no tracing and no reading of other processes, no leaving of the process
 /// group, no mounting, and unless `may_execute` no other program and no signal to other processes.
 /// A refused call fails with EPERM. Returns the level reached; std::system_error for a limit that
-/// the system refuses.
+/// the system refuses. A limit that is lower already stays.
 Isolation enter_sandbox(const SandboxOptions& options);
 
 }  // namespace zeroth

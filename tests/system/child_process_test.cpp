@@ -1,12 +1,15 @@
 #include "system/child_process.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
+
+#include "tests/support/temporary_directory.h"
 
 namespace zeroth {
 namespace {
@@ -23,7 +26,7 @@ std::vector<std::string> shell(const std::string& script) {
   return {"sh", "-c", script};
 }
 
-constexpr ChildProcess::Options kApart = {.channel = ChildProcess::Channel::apart};
+const ChildProcess::Options kApart = {.channel = ChildProcess::Channel::apart};
 
 // What the child says until it ends.
 std::string all_of(ChildProcess& child) {
@@ -154,6 +157,57 @@ TEST_CASE("child process: time of processors has a limit that can be raised", "[
   const auto status = child.wait(in(seconds(60)));
   REQUIRE(status);
   CHECK(status->signal == SIGXCPU);
+}
+
+TEST_CASE("child process: a limit of processor time that is lower already stays", "[system]") {
+  ChildProcess child(shell("ulimit -t 50; echo set; sleep 100"), {});
+  child.receive(4, in(seconds(10)));
+  child.limit_cpu(seconds(100));
+  rlimit limit{};
+  REQUIRE(prlimit(child.pid(), RLIMIT_CPU, nullptr, &limit) == 0);
+  CHECK(limit.rlim_max == 50);
+  CHECK(limit.rlim_cur == 50);
+}
+
+TEST_CASE("child process: who waits is asked now and then, and may end the wait", "[system]") {
+  struct Enough : std::exception {};
+  int asked = 0;
+  ChildProcess child({"sleep", "100"}, {.on_wait = [&] {
+                       if (++asked == 3) throw Enough();
+                     }});
+  CHECK_THROWS_AS(child.receive(1, in(seconds(100))), Enough);
+  CHECK(asked == 3);
+}
+
+TEST_CASE("child process: what it says byte by byte has a deadline as well", "[system]") {
+  ChildProcess child(shell("while :; do printf x; sleep 0.02; done"), {});
+  CHECK(kind_of([&] { child.receive(100'000, in(milliseconds(300))); }) ==
+        ChildError::Kind::deadline);
+}
+
+TEST_CASE("child process: what has come is there to see before it is received", "[system]") {
+  ChildProcess cat({"cat"}, {});
+  CHECK_FALSE(cat.has_bytes());
+  cat.send("ab", in(seconds(10)));
+  CHECK(cat.receive(1, in(seconds(10))) == "a");
+  CHECK(cat.has_bytes());
+  CHECK(cat.receive(1, in(seconds(10))) == "b");
+  CHECK_FALSE(cat.has_bytes());
+}
+
+TEST_CASE("child process: apart, its lifeline ends with the object", "[system]") {
+  // The shell leaves the group, so that nothing but the lifeline tells it.
+  const testing::TemporaryDirectory directory;
+  const std::string file = (directory / "ended").string();
+  {
+    ChildProcess child({"setsid", "-f", "sh", "-c", "echo >&3; read line <&4; echo >" + file},
+                       kApart);
+    child.receive(1, in(seconds(10)));
+    CHECK_FALSE(std::filesystem::exists(file));
+  }
+  for (int i = 0; i < 2000 && !std::filesystem::exists(file); ++i)
+    std::this_thread::sleep_for(milliseconds(5));
+  CHECK(std::filesystem::exists(file));
 }
 
 TEST_CASE("child process: a program that is not there is an error", "[system]") {

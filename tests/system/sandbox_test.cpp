@@ -1,6 +1,7 @@
 #include "system/sandbox.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <system_error>
 
 #include "tests/support/temporary_directory.h"
 
@@ -79,6 +81,59 @@ TEST_CASE("sandbox: what is limited, and the same without the sandbox", "[system
     return static_cast<int>(limit.rlim_max);
   };
   CHECK(code_of(options, core) == 0);
+}
+
+TEST_CASE("sandbox: a limit that is lower already stays, for who may not raise it too",
+          "[system]") {
+  const auto lower_before = [](rlim_t before) {
+    return [before] {
+      const rlimit lower{.rlim_cur = before, .rlim_max = before};
+      if (setrlimit(RLIMIT_NOFILE, &lower) != 0) return 90;
+      if (geteuid() == 0 && setuid(65534) != 0) return 91;
+      enter_sandbox({.open_files = 32});
+      rlimit limit{};
+      getrlimit(RLIMIT_NOFILE, &limit);
+      return static_cast<int>(limit.rlim_max);
+    };
+  };
+  CHECK(code_of({.open_files = 256}, lower_before(20)) == 20);
+  CHECK(code_of({.open_files = 256}, lower_before(40)) == 32);  // the control
+}
+
+TEST_CASE("sandbox: a group ends with its lifeline, and waits for no watcher", "[system]") {
+  int lifeline[2];
+  int said[2];
+  REQUIRE(pipe2(lifeline, O_CLOEXEC) == 0);
+  REQUIRE(pipe2(said, O_CLOEXEC) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    for (const int signal : {SIGABRT, SIGTERM}) ::signal(signal, SIG_DFL);
+    setpgid(0, 0);
+    close(lifeline[1]);
+    int code = 1;
+    try {
+      end_group_with(lifeline[0]);
+      const bool closed = fcntl(lifeline[0], F_GETFD) < 0;
+      const bool alone = waitpid(-1, nullptr, WNOHANG) < 0 && errno == ECHILD;
+      const char byte = closed && alone ? 'y' : 'n';
+      code = write(said[1], &byte, 1) == 1 ? 0 : 2;
+      for (;;) pause();
+    } catch (...) {
+    }
+    _exit(code);
+  }
+  close(lifeline[0]);
+  close(said[1]);
+  char byte = 0;
+  CHECK(read(said[0], &byte, 1) == 1);
+  CHECK(byte == 'y');
+  int status = 0;
+  CHECK(waitpid(child, &status, WNOHANG) == 0);  // the control: it lives
+  close(lifeline[1]);
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+  close(said[0]);
+  CHECK_THROWS_AS(end_group_with(lifeline[1]), std::system_error);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
