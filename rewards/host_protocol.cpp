@@ -78,18 +78,29 @@ RewardOutcome read_outcome(Reader& reader) {
 
 }  // namespace
 
-std::string frame(std::string_view payload) {
+std::string frame(std::uint64_t call, std::string_view payload) {
   std::string bytes;
-  put_text(bytes, payload);
+  put(bytes, static_cast<std::uint64_t>(payload.size()));
+  put(bytes, call);
+  bytes += payload;
   return bytes;
 }
 
-std::size_t read_frame_header(std::string_view header, std::uint64_t most) {
-  const auto size = Reader(header).number<std::uint64_t>();
+FrameHeader read_frame_header(std::string_view header, std::uint64_t most) {
+  Reader reader(header);
+  const auto size = reader.number<std::uint64_t>();
+  const auto call = reader.number<std::uint64_t>();
+  reader.end();
   if (size > most)
     throw ProtocolError("a message of " + std::to_string(size) + " bytes, the most are " +
                         std::to_string(most));
-  return size;
+  return {.size = size, .call = call};
+}
+
+void check_call(const FrameHeader& header, std::uint64_t asked) {
+  if (header.call == asked) return;
+  throw ProtocolError("an answer to call " + std::to_string(header.call) +
+                      " of the process, where " + std::to_string(asked) + " is asked");
 }
 
 std::string encode(const HostGreeting& greeting) {

@@ -1,9 +1,11 @@
 // What zeroth and the process of a reward say to each other: a greeting from the child, then
 // requests with items and replies with scores, in frames.
 //
-// A frame is the payload's size (8 bytes), then the payload. Integers and doubles are
-// little-endian, a text is its size (8 bytes) and its bytes. script_host.py speaks the same.
-// Reading is strict: what is too short, too long or not one of the values named is a ProtocolError.
+// A frame is the payload's size and the number of the call (8 bytes each), then the payload. The
+// greeting's number is 0, requests count from 1, a reply has its request's: what answers twice, or
+// unasked, is noticed and no score goes to another item. Integers and doubles are little-endian, a
+// text is its size (8 bytes) and its bytes. script_host.py speaks the same. Reading is strict: what
+// is too short, too long or not one of the values named is a ProtocolError.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +24,18 @@ class ProtocolError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-inline constexpr std::size_t kFrameHeader = 8;
+inline constexpr std::size_t kFrameHeader = 16;
 inline constexpr std::uint64_t kMaxReply = std::uint64_t{1} << 20;  // bytes of a child's payload
 
-std::string frame(std::string_view payload);
-/// The payload's size. ProtocolError when it is above `most`.
-std::size_t read_frame_header(std::string_view header, std::uint64_t most);
+struct FrameHeader {
+  std::size_t size = 0;  // of the payload
+  std::uint64_t call = 0;
+};
+std::string frame(std::uint64_t call, std::string_view payload);
+/// ProtocolError when the size is above `most`.
+FrameHeader read_frame_header(std::string_view header, std::uint64_t most);
+/// ProtocolError when the payload answers another call than `asked`.
+void check_call(const FrameHeader& header, std::uint64_t asked);
 
 /// The child's first word: what it is, or why it is refused (the parts of an InputError).
 struct HostGreeting {

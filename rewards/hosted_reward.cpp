@@ -21,7 +21,9 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::seconds;
 
 constexpr std::size_t kMostItems = 64;     // of one call: halving them takes six more
+constexpr int kCallsToGrow = 4;            // that work before they may be twice as large
 constexpr int kMostHangs = 4;              // in a row; then it is not the completions
+constexpr int kMostEnds = 16;              // of processes, likewise
 constexpr auto kStartTime = seconds(120);  // a script may import a large library
 constexpr auto kEndTime = seconds(1);      // from the end of the channel to that of the process
 constexpr std::size_t kMostName = 64;
@@ -75,25 +77,31 @@ struct HostedReward::Judgement {
   std::span<const RewardItem> items;
   std::vector<RewardOutcome> outcomes;
   OnRewardError on_error;
-  int hangs = 0;  // in a row
+  std::size_t first = 0;    // item that has no outcome yet
+  std::size_t bad_end = 0;  // among the items before it is one that a call failed on, where > first
+  int hangs = 0, ends = 0;  // of items in a row: without an answer; that ended the process
 };
 
 class HostedReward::Child {
  public:
-  Child(const std::vector<std::string>& arguments, double timeout)
-      : process_(arguments,
-                 {.channel = ChildProcess::Channel::apart, .environment = environment()}),
-        timeout_(timeout) {}
+  Child(const std::vector<std::string>& arguments, const std::string& file, const RewardHost& host)
+      : process_(arguments, {.channel = ChildProcess::Channel::apart,
+                             .environment = environment(),
+                             .name = "the process of " + file,
+                             .on_wait = host.check_stop}),
+        timeout_(host.timeout) {}
 
   HostGreeting greeting() { return decode_greeting(receive(Clock::now() + kStartTime)); }
 
   HostReply ask(std::span<const RewardItem> items) {
     fresh_ = false;
+    ++call_;
+    if (process_.has_bytes()) throw ProtocolError("it said more than it was asked");
     // The deadline is what counts; this is for what the reward's process has started and left.
     const auto cores = std::max(1U, std::thread::hardware_concurrency());
     process_.limit_cpu(seconds(static_cast<std::int64_t>(std::min(timeout_, 1e6)) + 1) * cores);
     const auto deadline = in(timeout_);
-    process_.send(frame(encode_request(items)), deadline);
+    process_.send(frame(call_, encode_request(items)), deadline);
     return decode_reply(receive(deadline), items.size());
   }
 
@@ -113,12 +121,15 @@ class HostedReward::Child {
 
  private:
   std::string receive(ChildProcess::Deadline deadline) {
-    const std::string header = process_.receive(kFrameHeader, deadline);
-    return process_.receive(read_frame_header(header, kMaxReply), deadline);
+    const FrameHeader header =
+        read_frame_header(process_.receive(kFrameHeader, deadline), kMaxReply);
+    check_call(header, call_);
+    return process_.receive(header.size, deadline);
   }
 
   ChildProcess process_;
   double timeout_;
+  std::uint64_t call_ = 0;
   bool fresh_ = true;
 };
 
@@ -126,9 +137,10 @@ HostedReward::HostedReward(const RewardHost& host, std::string file, std::vector
     : host_(host),
       file_(std::move(file)),
       file_sha256_(sha256_hex_of_file(file_)),
-      arguments_{host.program, "reward-host"} {
+      arguments_{host.program, "reward-host"},
+      call_size_(kMostItems) {
   arguments_.insert(arguments_.end(), child.begin(), child.end());
-  auto started = std::make_unique<Child>(arguments_, host_.timeout);
+  auto started = std::make_unique<Child>(arguments_, file_, host_);
   ++num_starts_;
   HostGreeting greeting;
   const auto refuse = [&](std::string field, std::string expected, std::string actual) {
@@ -163,7 +175,7 @@ std::unique_ptr<HostedReward::Child> HostedReward::start() const {
   std::string reason;
   try {
     if (sha256_hex_of_file(file_) == file_sha256_) {
-      auto child = std::make_unique<Child>(arguments_, host_.timeout);
+      auto child = std::make_unique<Child>(arguments_, file_, host_);
       ++num_starts_;
       const HostGreeting greeting = child->greeting();
       if (greeting.accepted && greeting.name == name_) return child;
@@ -190,25 +202,47 @@ HostedReward::Answer HostedReward::ask(std::span<const RewardItem> items) const 
     answer.reply = {.result = outcome.result, .message = outcome.message};
   } catch (const ProtocolError& error) {
     answer.reply = {.result = RewardResult::garbled, .message = error.what()};
+  } catch (...) {  // asked to stop: what the process says now would be late
+    child_.reset();
+    throw;
   }
   if (answer.ended) child_.reset();
   return answer;
 }
 
-void HostedReward::judge_part(std::size_t first, std::size_t count, Judgement& judgement) const {
+void HostedReward::adapt_call_size(std::size_t count, bool worked) const {
+  if (!worked) {
+    call_size_ = std::max<std::size_t>(1, count / 2);
+    calls_of_size_ = 0;
+  } else if (count == call_size_ && ++calls_of_size_ == kCallsToGrow) {
+    call_size_ = std::min(2 * call_size_, kMostItems);
+    calls_of_size_ = 0;
+  }
+}
+
+// One call: of the next items, or of half of those among which one is known to fail.
+void HostedReward::judge_some(Judgement& judgement) const {
+  const std::size_t first = judgement.first;
+  const std::size_t count = judgement.bad_end > first
+                                ? std::max<std::size_t>(1, (judgement.bad_end - first) / 2)
+                                : std::min(call_size_, judgement.items.size() - first);
   Answer answer = ask(judgement.items.subspan(first, count));
-  if (answer.reply.result == RewardResult::scored) {
+  const bool worked = answer.reply.result == RewardResult::scored;
+  adapt_call_size(count, worked);
+  if (worked) {
     for (std::size_t i = 0; i < count; ++i) {
       const RewardOutcome& outcome = judgement.outcomes[first + i] = answer.reply.outcomes[i];
       if (judgement.on_error == OnRewardError::stop && is_failure(outcome.result))
         throw RewardError(name_, first + i, outcome);
     }
-    judgement.hangs = 0;
+    judgement.hangs = judgement.ends = 0;
+    judgement.first += count;
   } else if (count == 1) {
     judge_alone(first, std::move(answer), judgement);
+    judgement.first += 1;
+    judgement.bad_end = 0;
   } else {
-    judge_part(first, count / 2, judgement);
-    judge_part(first + count / 2, count - count / 2, judgement);
+    judgement.bad_end = first + count;
   }
 }
 
@@ -218,11 +252,15 @@ void HostedReward::judge_alone(std::size_t item, Answer answer, Judgement& judge
   RewardOutcome outcome{.result = reply.result, .message = reply.message};
   if (reply.result == RewardResult::scored) outcome = reply.outcomes[0];
   judgement.hangs = outcome.result == RewardResult::hang ? judgement.hangs + 1 : 0;
-  if (judgement.hangs == kMostHangs)
-    outcome.message += ", as on the " + std::to_string(kMostHangs - 1) + " completions before";
+  judgement.ends = answer.ended ? judgement.ends + 1 : 0;
+  const bool broken = judgement.hangs == kMostHangs || judgement.ends == kMostEnds;
+  if (broken) {
+    const int before = judgement.hangs == kMostHangs ? kMostHangs - 1 : kMostEnds - 1;
+    outcome.message += ", as on the " + std::to_string(before) + " completions before";
+  }
   judgement.outcomes[item] = outcome;
   const bool stop = judgement.on_error == OnRewardError::stop && is_failure(outcome.result);
-  if (stop || judgement.hangs == kMostHangs) throw RewardError(name_, item, outcome);
+  if (stop || broken) throw RewardError(name_, item, outcome);
 }
 
 std::vector<RewardOutcome> HostedReward::judge(std::span<const RewardItem> items,
@@ -230,8 +268,7 @@ std::vector<RewardOutcome> HostedReward::judge(std::span<const RewardItem> items
   const std::lock_guard lock(mutex_);
   Judgement judgement{
       .items = items, .outcomes = std::vector<RewardOutcome>(items.size()), .on_error = on_error};
-  for (std::size_t first = 0; first < items.size(); first += kMostItems)
-    judge_part(first, std::min(kMostItems, items.size() - first), judgement);
+  while (judgement.first < items.size()) judge_some(judgement);
   return judgement.outcomes;
 }
 

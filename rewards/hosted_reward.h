@@ -1,12 +1,17 @@
 // A reward that lives in a child process: started once, kept, started anew when it fails.
 //
 // Items go over in calls of at most 64, each with a deadline. A call that fails is halved, and
-// halved again, until the items it fails on stand alone: the others get their scores. An item is
+// halved again, until the item it fails on stands alone: the others get their scores. An item is
 // failed on when it fails alone, in a process that has done nothing else where the failure ended
-// the process. So a pure reward gives the same outcomes however items come together.
+// the process. So a pure reward gives the same outcomes however items come together. What a call
+// could not hold, the calls after it do not try either: they are as small as the last that worked,
+// and grow slowly, so that many items that hang cost a timeout or two each, and not the whole
+// search.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,6 +30,9 @@ struct RewardHost {
   std::string python = "python3";               // for scripts; found in PATH
   double timeout = 10.0;                        // seconds of one call
   std::int64_t memory = std::int64_t{4} << 30;  // bytes of private memory of each process
+  /// Called about twenty times a second while a reward is waited for. What it throws ends the wait
+  /// and the process, and passes through: a request to stop need not wait for a reward that hangs.
+  std::function<void()> check_stop = {};
 };
 
 class HostedReward final : public Reward {
@@ -41,8 +49,8 @@ class HostedReward final : public Reward {
 
   /// Throws RewardError for a failure, and for an item that the reward does not apply to.
   std::vector<double> score(std::span<const RewardItem> items) const override;
-  /// Whatever `on_error` is, RewardError when the reward hangs on four items in a row or cannot be
-  /// started again.
+  /// Whatever `on_error` is, RewardError when the reward hangs on four items in a row, ends its
+  /// process on sixteen in a row or cannot be started again.
   std::vector<RewardOutcome> judge(std::span<const RewardItem> items,
                                    OnRewardError on_error) const override;
   /// InputError when `items` get another number of scores.
@@ -50,6 +58,7 @@ class HostedReward final : public Reward {
 
   /// Processes started so far.
   std::int64_t num_starts() const { return num_starts_; }
+  std::int64_t num_restarts() const override { return num_starts_ - 1; }
 
  private:
   class Child;
@@ -58,8 +67,9 @@ class HostedReward final : public Reward {
   std::unique_ptr<Child> start() const;
   struct Answer;
   Answer ask(std::span<const RewardItem> items) const;
-  void judge_part(std::size_t first, std::size_t count, Judgement& judgement) const;
+  void judge_some(Judgement& judgement) const;
   void judge_alone(std::size_t item, Answer answer, Judgement& judgement) const;
+  void adapt_call_size(std::size_t count, bool worked) const;
 
   RewardHost host_;
   std::string file_;
@@ -70,7 +80,9 @@ class HostedReward final : public Reward {
   std::string isolation_;
   mutable std::mutex mutex_;
   mutable std::unique_ptr<Child> child_;  // null: to be started
-  mutable std::int64_t num_starts_ = 0;
+  mutable std::atomic<std::int64_t> num_starts_ = 0;
+  mutable std::size_t call_size_;  // of the next call, in items
+  mutable int calls_of_size_ = 0;  // that worked, in a row
 };
 
 }  // namespace zeroth

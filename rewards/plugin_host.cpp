@@ -34,15 +34,33 @@ void write_all(int channel, std::string_view bytes) {
   }
 }
 
-// nullopt when the channel is closed.
-std::optional<std::string> read_exactly(int channel, std::size_t size) {
-  std::string bytes(size, '\0');
+// False when the channel is closed.
+bool read_into(int channel, char* bytes, std::size_t size) {
   for (std::size_t done = 0; done < size;) {
-    const ssize_t n = read(channel, bytes.data() + done, size - done);
+    const ssize_t n = read(channel, bytes + done, size - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return std::nullopt;
+    if (n <= 0) return false;
     done += static_cast<std::size_t>(n);
   }
+  return true;
+}
+
+// nullopt when the channel is closed. std::bad_alloc when there is no room for so much; it is read
+// to its end then, so that who sends it can go on to the answer.
+std::optional<std::string> read_payload(int channel, std::size_t size) {
+  std::string bytes;
+  try {
+    bytes.resize(size);
+  } catch (const std::bad_alloc&) {
+    char piece[4096];
+    while (size > 0) {
+      const std::size_t n = std::min(size, sizeof piece);
+      if (!read_into(channel, piece, n)) return std::nullopt;
+      size -= n;
+    }
+    throw;
+  }
+  if (!read_into(channel, bytes.data(), size)) return std::nullopt;
   return bytes;
 }
 
@@ -106,6 +124,22 @@ HostReply caught_call(const zeroth_reward_plugin& plugin, std::span<const Reward
   }
 }
 
+// Reads a request of so many bytes and answers it; nullopt when the channel is closed.
+std::optional<HostReply> reply_to(const zeroth_reward_plugin& plugin, int channel,
+                                  std::size_t size) {
+  HostRequest request;
+  try {
+    auto payload = read_payload(channel, size);
+    if (!payload) return std::nullopt;
+    request = decode_request(std::move(*payload));
+  } catch (const std::bad_alloc&) {
+    return HostReply{
+        .result = RewardResult::memory,
+        .message = "std::bad_alloc, for a request of " + std::to_string(size) + " bytes"};
+  }
+  return caught_call(plugin, request.items);
+}
+
 // The plugin of `file`, or in `greeting` why there is none.
 const zeroth_reward_plugin* load(const std::string& file, HostGreeting& greeting) {
   const auto refuse = [&](std::string field, std::string expected, std::string actual) {
@@ -146,6 +180,12 @@ std::unique_ptr<HostedReward> make_plugin_reward(const std::string& file, const 
 
 void serve_plugin(const std::string& file, Isolation isolation, int channel) {
   fcntl(channel, F_SETFD, FD_CLOEXEC);
+  const pid_t own = getpid();
+  // A copy of this process that the plugin made and let return has nothing to say here.
+  const auto answer = [&](std::uint64_t number, const std::string& payload) {
+    if (getpid() != own) _exit(0);
+    write_all(channel, frame(number, payload));
+  };
   HostGreeting greeting;
   const zeroth_reward_plugin* plugin = load(file, greeting);
   if (plugin != nullptr)
@@ -153,13 +193,14 @@ void serve_plugin(const std::string& file, Isolation isolation, int channel) {
                 .name = plugin->name,
                 .description = plugin->description == nullptr ? "" : plugin->description,
                 .isolation = std::string(isolation_name(isolation))};
-  write_all(channel, frame(encode(greeting)));
+  answer(0, encode(greeting));
   if (plugin == nullptr) return;
-  while (const auto header = read_exactly(channel, kFrameHeader)) {
-    auto payload = read_exactly(channel, read_frame_header(*header, kMaxRequest));
-    if (!payload) return;
-    const HostRequest request = decode_request(std::move(*payload));
-    write_all(channel, frame(encode(caught_call(*plugin, request.items))));
+  char bytes[kFrameHeader];
+  while (read_into(channel, bytes, kFrameHeader)) {
+    const FrameHeader header = read_frame_header({bytes, kFrameHeader}, kMaxRequest);
+    const auto reply = reply_to(*plugin, channel, header.size);
+    if (!reply) return;
+    answer(header.call, encode(*reply));
   }
 }
 

@@ -96,6 +96,9 @@ class Reward {
   virtual std::vector<RewardOutcome> judge(std::span<const RewardItem> items,
                                            OnRewardError on_error) const;
 
+  /// How often a process of the reward's has been started anew so far.
+  virtual std::int64_t num_restarts() const { return 0; }
+
   /// Tries the reward before a run. InputError for what cannot be right on any item.
   virtual void try_on(std::span<const RewardItem> /*items*/) const {}
 };

@@ -23,10 +23,12 @@ int run_reward_child(int argc, char** argv) {
     return error == std::errc() && stop == end;
   };
   if (is("plugin", 3)) {
+    end_group_with(ChildProcess::kLifeline);
     serve_plugin(arguments[2], enter_sandbox(sandbox), ChildProcess::kChannel);
     return 0;
   }
   if (is("script", 5)) {
+    end_group_with(ChildProcess::kLifeline);
     sandbox.may_execute = true;
     serve_script(arguments[4], arguments[2], arguments[3], enter_sandbox(sandbox),
                  ChildProcess::kChannel);

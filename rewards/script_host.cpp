@@ -60,7 +60,7 @@ void serve_script(const std::string& python, const std::string& file, const std:
   const HostGreeting greeting{.field = "reward_python",
                               .expected = "a Python 3 interpreter",
                               .actual = python + ": " + std::strerror(errno)};
-  const std::string bytes = frame(encode(greeting));
+  const std::string bytes = frame(0, encode(greeting));
   // A few hundred bytes into an empty socket go in at once, or the reader is gone.
   if (write(channel, bytes.data(), bytes.size()) < 0) return;
 }

@@ -5,8 +5,11 @@
 // Lists of one length, an entry an item: prompts and completions as texts, completion_ids as lists
 // of integers (None where only the text is known), and every column of the data set, where `answer`
 // and `reference` are the reference answer unless the data set has a column of that name; so are
-// num_tokens, max_tokens and finish_reason. A function is given what it names, all with **. None in
-// its result: the reward does not apply to that item.
+// num_tokens, max_tokens and finish_reason. A function is given what it names, all with **. A
+// parameter without a default gets None for items whose record lacks the column; one with a default
+// keeps it, and ** lacks the column. Items that differ in this go in calls of their own, so that
+// what a function is given for an item depends on no other item. None in its result: the reward
+// does not apply to that item.
 #pragma once
 
 #include <memory>

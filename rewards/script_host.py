@@ -13,21 +13,35 @@ import traceback
 # zeroth::RewardResult
 SCORED, NOT_APPLICABLE, RAISED, WRONG_COUNT, MEMORY = 0, 1, 2, 4, 8
 MOST_OF_A_MESSAGE = 2000  # characters
+MOST_OF_A_READ = 1 << 16  # bytes that are read where there is no room for all
+OWN_PID = os.getpid()
 
 
-def read_exactly(channel, size):
-    parts = []
-    while size > 0:
-        part = os.read(channel, min(size, 1 << 20))
-        if not part:
+def read_into(channel, data):
+    view = memoryview(data)
+    while len(view) > 0:
+        count = os.readv(channel, [view])
+        if count == 0:
             os._exit(0)  # zeroth is gone
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+        view = view[count:]
+    return data
 
 
-def write_frame(channel, payload):
-    data = memoryview(struct.pack("<Q", len(payload)) + payload)
+def read_payload(channel, size):
+    """MemoryError when there is no room for so much; it is read to its end then."""
+    try:
+        data = bytearray(size)
+    except MemoryError:
+        for left in range(size, 0, -MOST_OF_A_READ):
+            read_into(channel, bytearray(min(left, MOST_OF_A_READ)))
+        raise
+    return read_into(channel, data)
+
+
+def write_frame(channel, call, payload):
+    if os.getpid() != OWN_PID:
+        os._exit(0)  # a copy that the function made and let return has nothing to say here
+    data = memoryview(struct.pack("<QQ", len(payload), call) + payload)
     while data:
         data = data[os.write(channel, data):]
 
@@ -87,8 +101,60 @@ def keywords(items):
     return words
 
 
+class Function:
+    """The user's function, and what it asks for."""
+
+    def __init__(self, function):
+        parameters = inspect.signature(function).parameters.values()
+        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        self.function = function
+        self.required = [p.name for p in named if p.default is p.empty]
+        self.optional = [p.name for p in named if p.default is not p.empty]
+        self.takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+    def kind(self, item):
+        """Items of one kind can share a call: none of them changes what the others are given."""
+        columns = item["columns"] if self.takes_all else self.optional
+        own = (name for name in columns if name in item["columns"] and name not in self.required)
+        return bool(item["ids"]), tuple(sorted(own))
+
+    def arguments(self, items):
+        words = keywords(items)
+        if not self.takes_all:
+            words = {name: words[name] for name in self.required + self.optional if name in words}
+        for name in self.required:
+            words.setdefault(name, [None] * len(items))
+        return words
+
+    def scores(self, items):
+        kinds = {}
+        for index, item in enumerate(items):
+            kinds.setdefault(self.kind(item), []).append(index)
+        scores = [None] * len(items)
+        for indices in kinds.values():
+            given = self.function(**self.arguments([items[index] for index in indices]))
+            for index, score in zip(indices, as_many(given, len(indices))):
+                scores[index] = score
+        return scores
+
+
+class WrongCount(Exception):
+    """What there is instead of a score for each item."""
+
+
+def as_many(scores, count):
+    if scores is None:
+        raise WrongCount(f"None for {count} items")
+    if isinstance(scores, (str, bytes)) or not hasattr(scores, "__iter__"):
+        raise WrongCount(f"a {type(scores).__name__} for {count} items")
+    scores = list(scores)
+    if len(scores) != count:
+        raise WrongCount(f"{len(scores)} scores for {count} items")
+    return scores
+
+
 def load(file, name):
-    """The function, and its parameters or None for all."""
+    """The function `name` of the file as a Function."""
     folder = os.path.dirname(os.path.abspath(file))
     sys.path[0] = folder  # what lies beside the file can be imported
     sys.dont_write_bytecode = True  # and nothing is left there
@@ -113,9 +179,7 @@ def load(file, name):
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.POSITIONAL_ONLY for p in parameters):
         raise Refused(name, "parameters that can be given by name", "positional-only ones")
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return function, None
-    return function, [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    return Function(function)
 
 
 def described(error, file):
@@ -127,39 +191,24 @@ def described(error, file):
     return text[:MOST_OF_A_MESSAGE] + where
 
 
-def scores_of(function, parameters, items):
-    words = keywords(items)
-    if parameters is not None:
-        missing = [p.name for p in parameters if p.name not in words and p.default is p.empty]
-        if missing:
-            raise TypeError(f"it asks for {', '.join(missing)}; there are {', '.join(words)}")
-        words = {p.name: words[p.name] for p in parameters if p.name in words}
-    return function(**words)
-
-
 def number(score):
     if isinstance(score, (str, bytes)) or not hasattr(score, "__float__"):
         raise TypeError(f"the score {score!r:.60} is no number but a {type(score).__name__}")
     return float(score)
 
 
-def reply(function, parameters, file, payload):
+def reply(function, file, channel, size):
     def failure(result, message):
         return struct.pack("<B", result) + packed(message) + struct.pack("<Q", 0)
 
     try:
-        items = Request(payload).items()
-        scores = scores_of(function, parameters, items)
-        if scores is None:
-            return failure(WRONG_COUNT, f"None for {len(items)} items")
-        if isinstance(scores, (str, bytes)) or not hasattr(scores, "__iter__"):
-            return failure(WRONG_COUNT, f"a {type(scores).__name__} for {len(items)} items")
-        scores = list(scores)
-        if len(scores) != len(items):
-            return failure(WRONG_COUNT, f"{len(scores)} scores for {len(items)} items")
+        items = Request(read_payload(channel, size)).items()
+        scores = function.scores(items)
         rows = [struct.pack("<Bd", NOT_APPLICABLE, 0.0) if score is None
                 else struct.pack("<Bd", SCORED, number(score)) for score in scores]
         return struct.pack("<B", SCORED) + packed("") + struct.pack("<Q", len(rows)) + b"".join(rows)
+    except WrongCount as error:
+        return failure(WRONG_COUNT, str(error))
     except MemoryError as error:
         return failure(MEMORY, described(error, file))
     except Exception as error:
@@ -171,16 +220,16 @@ def main():
     channel = int(channel)
     os.set_inheritable(channel, False)
     try:
-        function, parameters = load(file, name)
+        function = load(file, name)
     except Refused as refused:
-        write_frame(channel, b"\0" + b"".join(packed(text) for text in refused.args))
+        write_frame(channel, 0, b"\0" + b"".join(packed(text) for text in refused.args))
         return
-    lines = (inspect.getdoc(function) or "").splitlines()
+    lines = (inspect.getdoc(function.function) or "").splitlines()
     greeting = (name, lines[0] if lines else "", isolation)
-    write_frame(channel, b"\1" + b"".join(packed(text) for text in greeting))
+    write_frame(channel, 0, b"\1" + b"".join(packed(text) for text in greeting))
     while True:
-        (size,) = struct.unpack("<Q", read_exactly(channel, 8))
-        write_frame(channel, reply(function, parameters, file, read_exactly(channel, size)))
+        size, call = struct.unpack("<QQ", read_into(channel, bytearray(16)))
+        write_frame(channel, call, reply(function, file, channel, size))
 
 
 main()

@@ -32,9 +32,19 @@ TEST_CASE("host protocol: a request by its bytes", "[rewards]") {
         "\1" + eight + "\1" + eight + "p" + "\0" + eight + std::string(1, '\0') + "\1" + eight +
             "r" + std::string(8, '\0') + "\1" + eight + std::string("\5\0\0\0", 4) + "\1" + eight +
             std::string(8, '\0') + std::string(1, '\0'));
-  CHECK(frame("ab") == "\2" + eight + "ab");
-  CHECK(read_frame_header("\2" + eight, 2) == 2);
-  CHECK_THROWS_AS(read_frame_header("\3" + eight, 2), ProtocolError);
+}
+
+TEST_CASE("host protocol: a frame by its bytes, and the call it answers", "[rewards]") {
+  const std::string seven(7, '\0');
+  CHECK(frame(5, "ab") == "\2" + seven + "\5" + seven + "ab");
+  const FrameHeader header = read_frame_header("\2" + seven + "\5" + seven, 2);
+  CHECK(header.size == 2);
+  CHECK(header.call == 5);
+  CHECK_THROWS_AS(read_frame_header("\3" + seven + "\5" + seven, 2), ProtocolError);
+  CHECK_THROWS_AS(read_frame_header("\2" + seven, 2), ProtocolError);
+  CHECK_NOTHROW(check_call(header, 5));
+  for (const std::uint64_t call : {0, 4, 6})
+    CHECK_THROWS_AS(check_call(header, call), ProtocolError);
 }
 
 TEST_CASE("host protocol: what is written is read", "[rewards]") {

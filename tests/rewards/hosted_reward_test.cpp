@@ -1,11 +1,15 @@
 #include "rewards/hosted_reward.h"
 
 #include <dlfcn.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <thread>
@@ -104,6 +108,86 @@ TEST_CASE("hosted reward: one that hangs whatever it is given ends the run", "[r
   const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host(0.25));
   CHECK_THROWS_WITH(outcomes_of(*reward, std::vector<std::string>(6, "sleep")),
                     Contains("hang on item 3") && Contains("as on the 3 completions before"));
+}
+
+TEST_CASE("hosted reward: one that ends its process whatever it is given ends the run",
+          "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  std::vector<std::string> completions(30, "abort");
+  CHECK_THROWS_WITH(outcomes_of(*reward, completions),
+                    Contains("crash on item 15") && Contains("as on the 15 completions before"));
+  // The control: one that it survives begins the count again.
+  completions[15] = "fine";
+  completions.resize(20);
+  CHECK(outcomes_of(*reward, completions)[15].result == RewardResult::scored);
+}
+
+TEST_CASE("hosted reward: many items that end the process cost the search once", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  std::vector<std::string> completions(64, "abcd");
+  for (std::size_t i = 20; i < 64; i += 8) completions[i] = "abort";
+  const std::vector<std::string> texts = texts_of(outcomes_of(*reward, completions));
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    CHECK(texts[i] == (i >= 20 && i % 8 == 4 ? "crash: killed by SIGABRT (aborted)" : "4.000000"));
+  // Seven or eight for the first, and two or three for each of the five others; a search of its own
+  // for each takes some thirty.
+  CHECK(reward->num_restarts() <= 8 + 5 * 3);
+}
+
+TEST_CASE("hosted reward: a request to stop does not wait for a reward that hangs", "[rewards]") {
+  struct Stopped : std::exception {};
+  bool stop = false;
+  RewardHost host = reward_host(1000.0);
+  host.check_stop = [&] {
+    if (stop) throw Stopped();
+    stop = true;
+  };
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, host);
+  stop = false;
+  const auto start = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(outcomes_of(*reward, {"sleep"}), Stopped);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(30));
+  host.check_stop = {};
+  stop = false;
+  CHECK(testing::outcome_of(*reward, "abc") == "3.000000");  // in a process of its own
+  CHECK(reward->num_restarts() == 1);
+}
+
+// Whether a process runs; one that is dead and not cleared away yet does not.
+bool runs(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(in, text);
+  const std::size_t name_end = text.rfind(')');
+  return name_end != std::string::npos && text.size() > name_end + 2 && text[name_end + 2] != 'Z';
+}
+
+TEST_CASE("hosted reward: kill -9 ends the reward's process and all that it started", "[rewards]") {
+  const testing::TemporaryDirectory directory;
+  const std::string file = (directory / "pid").string();
+  const pid_t trainer = fork();
+  if (trainer == 0) {
+    try {
+      const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host(1000.0));
+      reward->judge(std::vector<RewardItem>{{.completion = "tell", .reference = file}},
+                    OnRewardError::exclude);
+    } catch (...) {
+    }
+    _exit(1);
+  }
+  pid_t grandchild = 0;
+  const auto wait_for = [](const std::function<bool()>& condition) {
+    for (int i = 0; i < 3000 && !condition(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return condition();
+  };
+  REQUIRE(wait_for([&] { return (std::ifstream(file) >> grandchild) && grandchild > 0; }));
+  CHECK(runs(grandchild));
+  const pid_t group = getpgid(grandchild);
+  CHECK(group != getpgid(0));
+  kill(trainer, SIGKILL);
+  waitpid(trainer, nullptr, 0);
+  CHECK(wait_for([&] { return !runs(grandchild) && !runs(group); }));
 }
 
 TEST_CASE("hosted reward: a file that is another one by now is not started again", "[rewards]") {

@@ -19,6 +19,7 @@ using Catch::Matchers::StartsWith;
 using testing::outcome_of;
 using testing::outcomes_of;
 using testing::reward_host;
+using testing::text_of;
 using testing::texts_of;
 
 TEST_CASE("plugin host: what a plugin can do to itself, by name", "[rewards]") {
@@ -52,6 +53,42 @@ TEST_CASE("plugin host: a plugin that does not answer is ended at the deadline",
     CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
   }
   CHECK(outcome_of(*reward, "seven!!") == "7.000000");
+}
+
+TEST_CASE("plugin host: a copy of the process that returns says nothing", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  for (int i = 0; i < 5; ++i)
+    CHECK(texts_of(outcomes_of(*reward, {"twice", std::string(std::size_t(i), 'x')})) ==
+          std::vector<std::string>{"5.000000", std::to_string(double(i))});
+  CHECK(reward->num_restarts() == 0);
+}
+
+TEST_CASE("plugin host: an answer that nobody asked for moves no score to another item",
+          "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  // The forged answer is taken, as it is the first; the true one is noticed before the next call.
+  CHECK(outcome_of(*reward, "forge") == "1.000000");
+  CHECK(outcome_of(*reward, "1234567") == "7.000000");
+  CHECK(reward->num_restarts() == 1);
+  // To a call that is past: no score, as the process is a fresh one.
+  const auto again = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  CHECK(outcome_of(*again, "12") == "2.000000");
+  CHECK(texts_of(outcomes_of(*again, {"forge", "123"})) ==
+        std::vector<std::string>{"1.000000", "3.000000"});
+}
+
+TEST_CASE("plugin host: a request that there is no memory for", "[rewards]") {
+  if (!testing::kMemoryIsLimited) return;
+  RewardHost host = reward_host();
+  host.memory = std::int64_t{64} << 20;
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, host);
+  const std::vector<std::int32_t> ids(std::size_t{10} << 20);
+  const std::string text(std::size_t{80} << 20, 'x');
+  CHECK_THAT(text_of(reward->judge(std::vector<RewardItem>{{.completion_ids = ids}},
+                                   OnRewardError::exclude)[0]),
+             StartsWith("memory: std::bad_alloc, for a request of "));
+  CHECK_THAT(outcome_of(*reward, text), StartsWith("memory: std::bad_alloc, for a request of "));
+  CHECK(outcome_of(*reward, "1234567") == "7.000000");
 }
 
 TEST_CASE("plugin host: every field of an item arrives", "[rewards]") {

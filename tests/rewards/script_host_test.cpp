@@ -83,8 +83,51 @@ TEST_CASE("script host: a function gets the columns that it names", "[rewards]")
   const std::vector<RewardItem> plain = {
       {.completion = "c", .columns_json = R"({"level": 3, "prompt": "p", "completion": "c"})"}};
   CHECK(script("every_column")->score(plain) == std::vector{9.0});
-  CHECK_THROWS_WITH(script("asks_for_more")->score(plain),
-                    Contains("TypeError: it asks for difficulty; there are ") && Contains("level"));
+}
+
+TEST_CASE("script host: what a function is given for an item is a matter of its record alone",
+          "[rewards]") {
+  const char* columns[] = {R"({"level": 1, "difficulty": 4})", "",
+                           R"({"level": 2, "topic": "a"})",    R"({"topic": "b", "source": "c"})",
+                           R"({"level": 3, "topic": null})",   R"({"difficulty": 5})"};
+  std::vector<RewardItem> items;
+  for (const char* text : columns) items.push_back({.completion = "c", .columns_json = text});
+  const std::pair<const char*, std::vector<double>> rows[] = {
+      {"asks_for_more", {4, 0, 0, 0, 0, 5}},        // None where there is none
+      {"level_or_seven", {1, 7, 2, 7, 3, 7}},       // its default stays
+      {"number_of_columns", {10, 0, 21, 2, 31, 0}}  // both
+  };
+  for (const auto& [function, expected] : rows) {
+    const auto reward = script(function);
+    INFO(function);
+    CHECK(reward->score(items) == expected);
+    for (std::size_t batch = 1; batch <= 4; ++batch) {
+      std::vector<double> apart;
+      for (std::size_t first = 0; first < items.size(); first += batch) {
+        const auto part = std::span(items).subspan(first, std::min(batch, items.size() - first));
+        for (const double score : reward->score(part)) apart.push_back(score);
+      }
+      CHECK(apart == expected);
+    }
+  }
+}
+
+TEST_CASE("script host: a request that there is no memory for", "[rewards]") {
+  if (!testing::kMemoryIsLimited) return;
+  RewardHost host = reward_host();
+  host.memory = std::int64_t{64} << 20;
+  const auto reward = make_script_reward("python:" + kFile + ":wayward", host);
+  const std::string text(std::size_t{80} << 20, 'x');
+  CHECK_THAT(outcome_of(*reward, text), StartsWith("memory: MemoryError"));
+  CHECK(outcome_of(*reward, "1234567") == "7.000000");
+}
+
+TEST_CASE("script host: a copy of the process that returns says nothing", "[rewards]") {
+  const auto reward = script("wayward");
+  for (int i = 0; i < 5; ++i)
+    CHECK(texts_of(outcomes_of(*reward, {"twice", std::string(std::size_t(i), 'x')})) ==
+          std::vector<std::string>{"5.000000", std::to_string(double(i))});
+  CHECK(reward->num_restarts() == 0);
 }
 
 TEST_CASE("script host: None is no score where one is needed", "[rewards]") {

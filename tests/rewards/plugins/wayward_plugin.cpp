@@ -21,6 +21,9 @@ namespace {
 
 std::vector<std::string>* kept = nullptr;
 
+// To the first call, one byte that is no result.
+constexpr char kGarbled[18] = "\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\77";
+
 void segfault() {
   auto* page = static_cast<volatile char*>(
       mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -43,6 +46,31 @@ void fork_and_hang() {
   for (;;) pause();
 }
 
+// A copy of the process that returns to the host, as does the process itself.
+void fork_and_return() {
+  if (fork() < 0) abort();
+}
+
+// A whole answer of its own before the host's: one score of 1 for call `call`.
+void answer_for(char call) {
+  const std::string seven(7, '\0');
+  std::string bytes = "\x1a" + seven + call + seven + '\0' + std::string(8, '\0') + "\1" + seven;
+  const double one = 1.0;
+  bytes += std::string(1, '\0') + std::string(reinterpret_cast<const char*>(&one), sizeof one);
+  if (write(3, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) abort();
+}
+
+// Hangs, and so does a process that it has started, whose number it writes to `file`.
+void fork_and_tell(const std::string& file) {
+  const pid_t child = fork();
+  if (child > 0) {
+    std::FILE* out = std::fopen(file.c_str(), "w");
+    std::fprintf(out, "%d\n", static_cast<int>(child));
+    std::fclose(out);
+  }
+  for (;;) pause();
+}
+
 double score_of(std::string_view completion, std::string_view reference) {
   if (completion == "segfault") segfault();
   if (completion == "abort") abort();
@@ -50,12 +78,15 @@ double score_of(std::string_view completion, std::string_view reference) {
   if (completion == "loop") loop();
   if (completion == "sleep") sleep(1000);
   if (completion == "fork") fork_and_hang();
+  if (completion == "twice") fork_and_return();
+  if (completion == "forge") answer_for(1);
+  if (completion == "tell") fork_and_tell(std::string(reference));
   if (completion == "allocate") allocate();
   if (completion == "throw") throw std::runtime_error("thrown by the plugin");
   if (completion == "nan") return std::nan("");
   if (completion == "infinity") return HUGE_VAL;
   if (completion == "close" && close(3) == 0) pause();
-  if (completion == "garble" && write(3, "\1\0\0\0\0\0\0\0\77", 9) != 9) abort();
+  if (completion == "garble" && write(3, kGarbled, 17) != 17) abort();
   if (completion == "garble") pause();
   if (completion == "print") {
     std::printf("printed by the plugin\n");

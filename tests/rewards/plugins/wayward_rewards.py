@@ -29,6 +29,8 @@ def act(completion):
         return True
     if completion == "abort":
         os.abort()
+    if completion == "twice":
+        os.fork()
     if completion == "print":
         print("printed by the script")
     if completion == "socket":
@@ -56,7 +58,16 @@ def every_column(**words):
 
 
 def asks_for_more(completions, difficulty):
-    return [0.0] * len(completions)
+    return [0.0 if d is None else float(d) for d in difficulty]
+
+
+def level_or_seven(completions, level=7):
+    return [7.0] * len(completions) if level == 7 else [float(l) for l in level]
+
+
+def number_of_columns(completions, level, **words):
+    known = sorted(name for name in words if name in ("topic", "source"))
+    return [(0 if l is None else 10 * l) + len(known) for l in level]
 
 
 def one_number(completions):
