@@ -57,12 +57,16 @@ WeightedRewards::WeightedRewards(std::vector<std::unique_ptr<Reward>> rewards,
 }
 
 ScoredItems WeightedRewards::score(std::span<const RewardItem> items) const {
-  ScoredItems scored{
-      .total = std::vector<double>(items.size(), 0.0), .by_reward = {}, .failures = {}};
+  ScoredItems scored{.total = std::vector<double>(items.size(), 0.0),
+                     .by_reward = {},
+                     .failures = {},
+                     .restarts = {}};
   std::vector<bool> applies(items.size(), false);
   std::vector<bool> excluded(items.size(), false);
   for (std::size_t r = 0; r < rewards_.size(); ++r) {
+    const std::int64_t restarts = rewards_[r]->num_restarts();
     std::vector<RewardOutcome> outcomes = rewards_[r]->judge(items, on_error_);
+    scored.restarts.push_back(rewards_[r]->num_restarts() - restarts);
     std::vector<double>& scores = scored.by_reward.emplace_back();
     for (std::size_t i = 0; i < items.size(); ++i) {
       RewardOutcome& outcome = outcomes.at(i);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,6 +28,7 @@ struct ScoredItems {
   std::vector<double> total;
   std::vector<std::vector<double>> by_reward;  // [reward][item], without weights; NaN for no score
   std::vector<RewardFailure> failures;         // by reward, then item
+  std::vector<std::int64_t> restarts;          // [reward], of its process meanwhile
 };
 
 class WeightedRewards {

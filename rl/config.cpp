@@ -59,8 +59,12 @@ void check_rewards(const std::vector<std::string>& rewards) {
           static_cast<std::int64_t>(rewards.size()));
 }
 
+// A process that does nothing takes a part of this to answer on a busy machine.
+constexpr double kLeastRewardTimeout = 0.01;
+
 void check_reward_host(const RewardHostOptions& c) {
-  require_positive("reward_timeout", c.reward_timeout);
+  require(std::isfinite(c.reward_timeout) && c.reward_timeout >= kLeastRewardTimeout,
+          "reward_timeout", "at least 0.01 seconds", c.reward_timeout);
   // What an interpreter needs before it has done anything is a tenth of this.
   require_at_least("reward_memory", std::int64_t{64} << 20, c.reward_memory);
   require_text("reward_python", "a program", c.reward_python);

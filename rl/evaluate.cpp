@@ -54,7 +54,19 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer,
       ++i;
     }
   }
-  const std::vector<RewardOutcome> outcomes = right.judge(items, options.on_reward_error);
+  const std::vector<RewardOutcome> outcomes = [&] {
+    try {
+      return right.judge(items, options.on_reward_error);
+    } catch (const RewardError& error) {
+      const auto n = static_cast<std::size_t>(requests[0].num_generations);
+      throw RewardError(
+          error.reward(), error.item(), error.outcome(),
+          "an evaluation's problem " + problems[error.item() / n].id + ", " +
+              (sampling.temperature == 0.0 ? "greedy"
+                                           : "sample " + std::to_string(error.item() % n)) +
+              ", completion " + quoted_start(items[error.item()].completion));
+    }
+  }();
   std::vector<double> scores;
   for (const RewardOutcome& outcome : outcomes) {
     scores.push_back(outcome.score);

@@ -22,6 +22,7 @@ double seconds_since(Clock::time_point start) {
 }
 
 constexpr std::uint32_t kRolloutStream = 1;
+constexpr int kMostFailedSteps = 3;  // in a row, in which a reward failed on every completion
 
 // Texts and numbers on their way to other ranks.
 void put_text(std::ostream& out, const std::string& text) {
@@ -261,7 +262,7 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
 }
 
 // Every rank scores the completions of its share of the groups.
-void GrpoTrainer::score(Rollout& rollout) const {
+void GrpoTrainer::score(Rollout& rollout) {
   const auto start = Clock::now();
   Collectives& ranks = parallel_.ranks();
   const Share own = ranks.share(rollout.groups.size(), ranks.rank());
@@ -276,6 +277,7 @@ void GrpoTrainer::score(Rollout& rollout) const {
   share_error(error);
   share_scores(rollout.scores, first);
   check_some_scored(rollout);
+  count_failed_steps(rollout);
   rollout.advantages = group_advantages(rollout.scores.total, config_.num_generations,
                                         parse_scale_rewards(config_.scale_rewards));
   rollout.reward_seconds = seconds_since(start);
@@ -326,6 +328,12 @@ void GrpoTrainer::share_scores(ScoredItems& scores, std::size_t first_own) const
   if (parallel_.ranks().size() == 1) return;
   gather(scores.total);
   for (std::vector<double>& values : scores.by_reward) gather(values);
+  const std::size_t rewards = scores.restarts.size();
+  std::vector<double> restarts(scores.restarts.begin(), scores.restarts.end());
+  gather(restarts);
+  for (std::size_t i = rewards; i < restarts.size(); ++i) restarts[i % rewards] += restarts[i];
+  for (std::size_t r = 0; r < rewards; ++r)
+    scores.restarts[r] = static_cast<std::int64_t>(restarts[r]);
   const std::string own = write_failures(scores.failures, first_own);
   scores.failures.clear();
   for (const std::string& part : parallel_.ranks().gather(own))
@@ -341,6 +349,26 @@ void GrpoTrainer::check_some_scored(const Rollout& rollout) const {
                     {.result = first.result,
                      .message = first.message + "; no completion of the step has a reward"},
                     place_of(rollout, first.item));
+}
+
+// Where what fails gets 0 a step always has rewards, and a reward that fails on everything for
+// several steps is broken just the same.
+void GrpoTrainer::count_failed_steps(const Rollout& rollout) {
+  const ScoredItems& scores = rollout.scores;
+  failed_steps_.resize(rewards_.names().size(), 0);
+  for (std::size_t r = 0; r < failed_steps_.size(); ++r) {
+    const auto of_reward = [&](const RewardFailure& failure) { return failure.reward == r; };
+    const auto first = std::find_if(scores.failures.begin(), scores.failures.end(), of_reward);
+    const auto count = std::count_if(scores.failures.begin(), scores.failures.end(), of_reward);
+    failed_steps_[r] = count == std::ssize(rollout.texts) ? failed_steps_[r] + 1 : 0;
+    if (failed_steps_[r] < kMostFailedSteps) continue;
+    throw RewardError(
+        std::string(rewards_.names()[r]), first->item,
+        {.result = first->result,
+         .message = first->message + "; as on every one of the " + std::to_string(count) +
+                    " completions of " + std::to_string(kMostFailedSteps) + " steps in a row"},
+        place_of(rollout, first->item));
+  }
 }
 
 // A line for every way in which a reward failed for the first time.
@@ -435,9 +463,12 @@ void GrpoTrainer::learn(Rollout& rollout, double learning_rate) {
   for (std::size_t i = 0; i < rollout.lengths.size(); ++i) {
     if (kept.empty() || kept[i] != 0) tokens_kept += rollout.lengths[i];
   }
-  const LossNormalizer normalizer{.num_sequences = static_cast<std::int64_t>(rollout.texts.size()),
-                                  .num_tokens = tokens_kept,
-                                  .max_completion_length = config_.max_completion_length};
+  // What has no reward is in no mean; what is only too long to be trained on counts, as in TRL.
+  const std::size_t rewarded = without_nan(rollout.scores.total).size();
+  const LossNormalizer normalizer{
+      .num_sequences = std::max<std::int64_t>(1, static_cast<std::int64_t>(rewarded)),
+      .num_tokens = tokens_kept,
+      .max_completion_length = config_.max_completion_length};
   const std::vector<TrainingUnit> units = parallel_.deal(tokens_of_groups(rollout));
   std::vector<Batch> batches;
   for (const TrainingUnit& unit : units) batches.push_back(batch_of(rollout, unit));
@@ -531,6 +562,8 @@ std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {
     const std::string prefix = "rewards/" + std::string(names[r]);
     metrics.push_back({prefix + "/mean", spread.mean});
     metrics.push_back({prefix + "/std", spread.deviation});
+    if (const std::int64_t restarts = rollout.scores.restarts[r]; restarts > 0)
+      metrics.push_back({prefix + "/restarts", static_cast<double>(restarts)});
     for (const RewardResult result : kRewardFailures) {
       const auto& failures = rollout.scores.failures;
       const auto count = std::count_if(failures.begin(), failures.end(), [&](const auto& failure) {

@@ -60,12 +60,13 @@ class GrpoTrainer {
 
   Rollout roll_out(std::int64_t step);
   static void add_kept_probability(const Completion& completion, Rollout& rollout);
-  void score(Rollout& rollout) const;
+  void score(Rollout& rollout);
   std::vector<RewardItem> items_of(const Rollout& rollout, const Share& groups) const;
   std::string place_of(const Rollout& rollout, std::size_t completion) const;
   void share_error(const std::string& own) const;
   void share_scores(ScoredItems& scores, std::size_t first_own) const;
   void check_some_scored(const Rollout& rollout) const;
+  void count_failed_steps(const Rollout& rollout);
   std::vector<std::string> notes_of(const Rollout& rollout, std::int64_t step);
   std::vector<unsigned char> kept_completions(const Rollout& rollout) const;
   std::vector<std::int64_t> tokens_of_groups(const Rollout& rollout) const;
@@ -91,6 +92,7 @@ class GrpoTrainer {
   std::unique_ptr<Learner> reference_learner_;
   PolicyLossConfig loss_config_;
   std::int64_t num_tokens_ = 0;
+  std::vector<int> failed_steps_;                         // [reward], steps in a row
   std::set<std::pair<std::size_t, RewardResult>> noted_;  // rewards and how they failed
 };
 

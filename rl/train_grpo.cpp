@@ -154,6 +154,14 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
     run.before_first_step(metrics_of(evaluation));
     return !ranks.any(!inputs.on_evaluation(0, evaluation));
   };
+  // What a resumed run still owes its last step. Whether to go on.
+  const auto evaluate_late = [&] {
+    if (!evaluates || !run.evaluation_due()) return true;
+    const Evaluation evaluation = evaluate_now();
+    run.add_evaluation(metrics_of(evaluation));
+    return !ranks.any(inputs.on_evaluation &&
+                      !inputs.on_evaluation(run.first_step() - 1, evaluation));
+  };
   const auto take_step = [&](std::int64_t step) {
     const double journal_before = journal.seconds();
     GrpoStep result = trainer.step(step, learning_rate_at(step - 1, schedule), logs_completions);
@@ -172,9 +180,11 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
       } catch (const StoppedWaiting&) {  // the weights have moved already: the step is done
         if (ranks.size() > 1) throw;
         run.note("step " + std::to_string(step) + ": its evaluation was given up");
+        run.set_evaluation_due();
         go_on = false;
       } catch (const RewardError& error) {
         failure = error;
+        run.set_evaluation_due();
         go_on = false;
       }
     }
@@ -184,13 +194,13 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
     return go_on;
   };
   try {
-    bool go_on = evaluate_first();
+    bool go_on = evaluate_first() && evaluate_late();
     for (std::int64_t step = run.first_step(); go_on && step <= config.max_steps; ++step)
       go_on = take_step(step);
   } catch (const StoppedWaiting&) {
     // The last finished step is the one that is saved. Other ranks may be in the middle of theirs.
     if (ranks.size() > 1)
-      throw std::runtime_error("stopped while waiting for workers, after step " +
+      throw std::runtime_error("stopped while waiting, after step " +
                                std::to_string(run.first_step() - 1));
   } catch (const RewardError& error) {
     failure = error;

@@ -36,6 +36,7 @@ std::string write_trainer_state(const TrainerState& state) {
   json["num_tokens"] = state.num_tokens;
   json["seed"] = state.seed;
   json["num_updates"] = state.num_updates;
+  if (state.evaluation_due) json["evaluation_due"] = true;
   boost::json::object& settings = json["settings"].emplace_object();
   for (const auto& [key, value] : state.settings) settings[key] = value;
   return write_json(json, JsonLayout::indented) + "\n";
@@ -52,6 +53,7 @@ TrainerState read_trainer_state(const std::filesystem::path& directory) {
           .command = json.get_string("command"),
           .seed = get_uint64(json, "seed"),
           .num_updates = get_uint64(json, "num_updates"),
+          .evaluation_due = json.get_bool("evaluation_due", false),
           .settings = std::move(settings)};
 }
 

@@ -15,6 +15,7 @@ struct TrainerState {
   std::string command;            // "sft" or "grpo"
   std::uint64_t seed = 0;         // of the run
   std::uint64_t num_updates = 0;  // optimizer updates done; several a step with num_iterations > 1
+  bool evaluation_due = false;    // of this step, which a reward or a stop cut off
   RunSettings settings;           // what the numbers depend on; the caller's to compare
 };
 

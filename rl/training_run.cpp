@@ -155,6 +155,29 @@ void TrainingRun::before_first_step(std::span<const Metric> evaluation) {
   log(evaluation);
 }
 
+void TrainingRun::add_evaluation(const std::vector<Metric>& evaluation) {
+  state_.evaluation_due = false;
+  if (metrics_) {
+    // A step has one line: it is taken off and written anew.
+    const auto file = std::filesystem::path(options_.output_dir) / "metrics.jsonl";
+    metrics_.reset();
+    std::vector<Metric> metrics;
+    for (const MetricsLine& line : read_metrics(file).lines) {
+      if (line.step == state_.step) metrics = line.metrics;
+    }
+    std::erase_if(metrics, [&](const Metric& old) {
+      return std::any_of(evaluation.begin(), evaluation.end(),
+                         [&](const Metric& metric) { return metric.name == old.name; });
+    });
+    metrics.insert(metrics.end(), evaluation.begin(), evaluation.end());
+    metrics_ = std::make_unique<MetricsLog>(file, state_.step - 1);
+    metrics_->append(state_.step, metrics);
+    events_.reset();
+    open_events(file);
+  }
+  saved_step_ = -1;  // the checkpoint still says that it is due
+}
+
 bool TrainingRun::after_step(std::int64_t step, std::int64_t num_tokens,
                              std::vector<Metric> metrics, const std::vector<Metric>& evaluation) {
   state_.step = step;

@@ -66,6 +66,14 @@ class TrainingRun {
   bool after_step(std::int64_t step, std::int64_t num_tokens, std::vector<Metric> metrics,
                   const std::vector<Metric>& evaluation = {});
 
+  /// The evaluation of the step that comes next to after_step, or that was resumed, is still to be
+  /// made: a checkpoint says so.
+  void set_evaluation_due() { state_.evaluation_due = true; }
+  bool evaluation_due() const { return state_.evaluation_due; }
+
+  /// Adds the evaluation that was due to the line of the last step.
+  void add_evaluation(const std::vector<Metric>& evaluation);
+
   /// Saves the last step unless it is saved, and reports where the run stands.
   RunResult finish();
 

@@ -48,6 +48,14 @@ TEST_CASE("trainer state: written and read back", "[rl]") {
   CHECK(again.settings == state.settings);
 }
 
+TEST_CASE("trainer state: an evaluation that is due is kept, and old states have none", "[rl]") {
+  TrainerState state = example();
+  CHECK(write_trainer_state(state).find("evaluation_due") == std::string::npos);
+  CHECK_FALSE(read(write_trainer_state(state)).evaluation_due);
+  state.evaluation_due = true;
+  CHECK(read(write_trainer_state(state)).evaluation_due);
+}
+
 TEST_CASE("trainer state: what cannot be written is refused", "[rl]") {
   TrainerState state = example();
   state.num_tokens = -1;

@@ -169,6 +169,72 @@ TEST_CASE("grpo trainer: what a reward failed on is left out of the loss, or get
   }
 }
 
+// Fails on everything, as often as it is told.
+class BrokenReward final : public testing::SevensReward {
+ public:
+  explicit BrokenReward(int calls) : calls_left_(calls) {}
+  std::vector<RewardOutcome> judge(std::span<const RewardItem> items,
+                                   OnRewardError on_error) const override {
+    if (--calls_left_ < 0) return SevensReward::judge(items, on_error);
+    return std::vector<RewardOutcome>(items.size(),
+                                      {.result = RewardResult::raised, .message = "broken"});
+  }
+  std::int64_t num_restarts() const override { return 2 * calls_left_ * calls_left_; }
+
+ private:
+  mutable int calls_left_;
+};
+
+TEST_CASE("grpo trainer: a reward that fails on everything ends the run, also where it gives 0",
+          "[rl]") {
+  const auto broken_for = [](int steps) {
+    std::vector<std::unique_ptr<Reward>> rewards;
+    rewards.push_back(std::make_unique<BrokenReward>(steps));
+    return WeightedRewards(std::move(rewards), {}, OnRewardError::zero);
+  };
+  GrpoRun run(testing::kTinyQwen2, tiny_grpo(), Dtype::float32, {}, broken_for(3));
+  run.step(1);
+  run.step(2);
+  CHECK_THROWS_WITH(
+      run.step(3),
+      Catch::Matchers::Contains("reward sevens: raised on problem ") &&
+          Catch::Matchers::Contains("broken; as on every one of the 15 completions of 3 steps"));
+  GrpoRun control(testing::kTinyQwen2, tiny_grpo(), Dtype::float32, {}, broken_for(2));
+  for (std::int64_t step = 1; step <= 4; ++step) CHECK_NOTHROW(control.step(step));
+}
+
+TEST_CASE("grpo trainer: restarts of a reward's process are a metric", "[rl]") {
+  std::vector<std::unique_ptr<Reward>> rewards;
+  rewards.push_back(std::make_unique<BrokenReward>(0));
+  GrpoRun run(testing::kTinyQwen2, tiny_grpo(), Dtype::float32, {},
+              WeightedRewards(std::move(rewards), {}));
+  CHECK(metric(run.step(1).metrics, "rewards/sevens/restarts") == 2.0);  // from 0 to 2
+  CHECK(metric(run.step(2).metrics, "rewards/sevens/restarts") == 6.0);  // to 8
+  GrpoRun without(testing::kTinyQwen2);
+  CHECK(std::isnan(metric(without.step(1).metrics, "rewards/sevens/restarts")));
+}
+
+TEST_CASE("grpo trainer: what has no reward is in no mean over sequences", "[rl]") {
+  for (const OnRewardError on_error : {OnRewardError::exclude, OnRewardError::zero}) {
+    GrpoConfig config = tiny_grpo();
+    config.loss_type = "grpo";
+    config.beta = 0.0;
+    config.max_completion_length = 12;
+    config.mask_truncated_completions = true;  // else the advantages cancel
+    GrpoRun run(testing::kTinyDeepseek, config, Dtype::float32, {}, oddly_failing(on_error));
+    const GrpoStep step = run.step(1);
+    double sum = 0.0;
+    double rewarded = 0.0;
+    for (const CompletionRecord& record : step.completions) {
+      if (record.finish_reason == FinishReason::stop) sum += record.advantage;
+      rewarded += std::isnan(record.reward) ? 0.0 : 1.0;
+    }
+    REQUIRE(std::abs(sum) > 0.01);
+    CHECK((rewarded < 15.0) == (on_error == OnRewardError::exclude));
+    CHECK(metric(step.metrics, "loss") == Approx(-sum / rewarded).margin(1e-9));
+  }
+}
+
 TEST_CASE("grpo trainer: under stop a failure ends the step before anything is learned", "[rl]") {
   GrpoConfig config = tiny_grpo();
   config.max_completion_length = 12;

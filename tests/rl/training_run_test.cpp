@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -81,6 +82,21 @@ class GivenUpEngine : public Engine {
  private:
   LocalEngine engine_;
   int calls_left_;
+};
+
+// Right is what accuracy says; fails at one of its calls.
+class OnceFailingReward final : public Reward {
+ public:
+  explicit OnceFailingReward(int call) : calls_left_(call) {}
+  std::string_view name() const override { return "once"; }
+  std::vector<double> score(std::span<const RewardItem> items) const override {
+    if (--calls_left_ == 0) throw RewardError("once", 0, {.result = RewardResult::crash});
+    return accuracy_->score(items);
+  }
+
+ private:
+  std::unique_ptr<Reward> accuracy_ = make_accuracy_reward();
+  mutable int calls_left_;
 };
 
 // A data set, a model, and room for runs.
@@ -575,6 +591,35 @@ TEST_CASE("run: a stop while the engine waits, in a step or an evaluation, is re
     }
   }
   CHECK(stops == 10);  // four steps, and evaluations at 0, 2 and 4 of two calls each
+}
+
+TEST_CASE("run: an evaluation that a reward failed in is made when the run is resumed", "[rl]") {
+  Runs runs(testing::kTinyQwen2);
+  GrpoConfig config = runs.grpo("whole");
+  config.report_to = {"tensorboard"};
+  runs.run(config);
+  // Two calls each for the evaluations after steps 2 and 4.
+  for (int call = 1; call <= 4; ++call) {
+    config = runs.grpo("failed-" + std::to_string(call));
+    config.report_to = {"tensorboard"};
+    runs.right = std::make_unique<OnceFailingReward>(call);
+    CHECK_THROWS_WITH(runs.run(config),
+                      Catch::Contains("once: crash on an evaluation's problem ") &&
+                          Catch::Contains(call % 2 == 1 ? ", sample 0, " : ", greedy, "));
+    config.resume_from_checkpoint = "latest";
+    CHECK(runs.run(config).end == RunEnd::finished);
+    check_same_end(runs.directory / "whole", config.output_dir);
+    const MetricsRecord whole = read_metrics(runs.directory / "whole" / "metrics.jsonl");
+    const MetricsRecord again = read_metrics(fs::path(config.output_dir) / "metrics.jsonl");
+    for (std::size_t i = 0; i < 4; ++i) {
+      for (const char* name : {"eval/pass_at_1", "eval/greedy", "eval/mean_length"}) {
+        INFO(name << " of step " << i + 1 << ", failed at call " << call);
+        const double value = testing::metric(whole.lines.at(i).metrics, name);
+        CHECK(std::isnan(value) == (i % 2 == 0));
+        if (i % 2 == 1) CHECK(testing::metric(again.lines.at(i).metrics, name) == value);
+      }
+    }
+  }
 }
 
 TEST_CASE("run: problems that do not fit are refused or left out", "[rl]") {
