@@ -55,7 +55,11 @@ int run_grpo(int argc, char** argv) {
   config.model_name_or_path = model_directory(config.model_name_or_path);
   const auto seed = static_cast<std::uint64_t>(config.seed);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
-  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);
+  std::function<void()> check_stop;  // from when there is somebody to ask for it
+  const WeightedRewards rewards =
+      named_rewards(config.reward_funcs, config.reward_weights, config, [&check_stop] {
+        if (check_stop) check_stop();
+      });
   const std::vector<Problem> problems =
       load_problems(config.dataset_name, config.dataset_split, "train", config.columns, seed);
   try_on(rewards, problems);
@@ -71,6 +75,9 @@ int run_grpo(int argc, char** argv) {
   const Compute compute(ranks.own_share(config));
   TrainingCommand command(config, "grpo", "reward", first);
   command.save_config(options);
+  check_stop = [requested = command.hooks().stop_requested] {
+    if (requested()) throw StoppedWaiting();
+  };
   if (first)
     std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description()
               << ranks.description() << ", numerics "

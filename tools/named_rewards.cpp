@@ -1,6 +1,7 @@
 #include "tools/named_rewards.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "rewards/hosted_reward.h"
 
@@ -33,9 +34,12 @@ RewardOptions reward_options(const RewardHostOptions& host) {
 }
 
 WeightedRewards named_rewards(const std::vector<std::string>& names,
-                              const std::vector<double>& weights, const RewardHostOptions& host) {
+                              const std::vector<double>& weights, const RewardHostOptions& host,
+                              std::function<void()> check_stop) {
+  RewardOptions options = reward_options(host);
+  options.host.check_stop = std::move(check_stop);
   std::vector<std::unique_ptr<Reward>> rewards;
-  for (const std::string& name : names) rewards.push_back(make_reward(name, reward_options(host)));
+  for (const std::string& name : names) rewards.push_back(make_reward(name, options));
   return WeightedRewards(std::move(rewards), weights, parse_on_reward_error(host.reward_on_error));
 }
 

@@ -1,6 +1,7 @@
 // The rewards of a run by the names a recipe gives them.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,10 +17,11 @@ namespace zeroth {
 RewardOptions reward_options(const RewardHostOptions& host);
 
 /// Throws InputError for an unknown name, a reward of the user's own that cannot be loaded, or a
-/// wrong number of weights.
+/// wrong number of weights. `check_stop` is RewardHost's.
 WeightedRewards named_rewards(const std::vector<std::string>& names,
                               const std::vector<double>& weights,
-                              const RewardHostOptions& host = {});
+                              const RewardHostOptions& host = {},
+                              std::function<void()> check_stop = {});
 
 /// Tries rewards on the first problems with their own answers as completions. InputError for what
 /// cannot be right on any completion.
