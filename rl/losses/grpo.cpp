@@ -46,12 +46,15 @@ void check(const LossInputs& in, const PolicyLossConfig& config) {
   require(all_finite(in.logprobs) && all_finite(in.old_logprobs) && all_finite(in.advantages) &&
               (config.beta == 0.0 || all_finite(in.ref_logprobs)),
           "log-probs and advantages must be finite");
+  std::int64_t sequences_kept = 0;
   std::int64_t tokens_kept = 0;
   for (std::size_t i = 0; i < num_sequences; ++i) {
-    if (kept(in, i)) tokens_kept += in.offsets[i + 1] - in.offsets[i];
+    if (!kept(in, i)) continue;
+    ++sequences_kept;
+    tokens_kept += in.offsets[i + 1] - in.offsets[i];
   }
-  require(in.normalizer.num_sequences >= static_cast<std::int64_t>(num_sequences),
-          "the normalizer counts fewer sequences than the chunk");
+  require(in.normalizer.num_sequences >= sequences_kept,
+          "the normalizer counts fewer sequences than the chunk keeps");
   require(in.normalizer.num_tokens >= tokens_kept,
           "the normalizer counts fewer tokens than the chunk");
   require(config.loss_type != LossType::dr_grpo || in.normalizer.max_completion_length > 0,

@@ -14,7 +14,7 @@ namespace zeroth {
 
 /// Sizes of the whole batch of one optimizer update, over all chunks and ranks.
 struct LossNormalizer {
-  std::int64_t num_sequences = 0;          // dropped completions included
+  std::int64_t num_sequences = 0;          // too long ones included, those without a reward not
   std::int64_t num_tokens = 0;             // tokens of the completions that are kept
   std::int64_t max_completion_length = 0;  // limit of the run; read by dr_grpo alone
 };
