@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -175,6 +176,33 @@ TEST_CASE("rewards: a reward that fails on everything stops the run under any po
   CHECK(outcome.exit_code == 1);
   CHECK(contains(outcome.err, "AttributeError: 'str' object has no attribute 'lenght'"));
   CHECK(contains(outcome.err, "(broken.py:2); no completion of the step has a reward"));
+}
+
+TEST_CASE("rewards: Ctrl-C does not wait for a reward that hangs", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  make_base(directory);
+  // The trial before the run has no tokens.
+  std::ofstream(directory / "slow.py") << "import time\n"
+                                          "def slow(completions, completion_ids, **columns):\n"
+                                          "    if completion_ids is not None:\n"
+                                          "        open('hangs', 'w').close()\n"
+                                          "        time.sleep(1000)\n"
+                                          "    return [0.0] * len(completions)\n";
+  const std::string arguments = kGrpo.with(
+      {{"output_dir", "run"}, {"reward_funcs", "python:slow.py:slow"}, {"reward_timeout", "1000"}});
+  std::ofstream(directory / "script")
+      << "'" ZEROTH_BINARY "' " << arguments << " >out 2>err & P=$!\n"
+      << "for i in $(seq 600); do [ -e hangs ] && break; sleep 0.1; done\n"
+      << "kill -TERM $P; wait $P; exit $?\n";
+  const auto start = std::chrono::steady_clock::now();
+  const std::string command = "cd '" + directory.path().string() + "' && sh script";
+  const int status = std::system(command.c_str());
+  const std::string err = read_file(directory / "err");
+  INFO(err);
+  CHECK(WEXITSTATUS(status) == 130);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(200));
+  CHECK(contains(err, "interrupted by a signal after step 0"));
+  CHECK(std::filesystem::exists(directory / "run/checkpoint-0"));
 }
 
 TEST_CASE("rewards: two ranks count, leave out and stop as one", "[end_to_end]") {

@@ -59,6 +59,7 @@ TEST_CASE("config: each rule refuses its key and no other", "[tools]") {
   CHECK(refused_key([](GrpoConfig& c) { c.reward_weights = {1}; }) == "reward_weights");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_weights = {1, -1}; }) == "nothing");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_timeout = 0; }) == "reward_timeout");
+  CHECK(refused_key([](GrpoConfig& c) { c.reward_timeout = 1e-9; }) == "reward_timeout");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_memory = 1; }) == "reward_memory");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_python.clear(); }) == "reward_python");
   CHECK(refused_key([](GrpoConfig& c) { c.eval_steps = 5; }) == "eval_steps");
