@@ -96,6 +96,20 @@ PageCounts LocalEngine::pages_of_both_kinds(const PageCounts& fewest,
   return pages;
 }
 
+// What an earlier call needed stays, unless the two kinds of rows together are too much then: a
+// call with long prompts and one with long completions are each within max_cache_bytes.
+void LocalEngine::resize_cache(std::int64_t num_pages, std::int64_t num_prompt_pages) {
+  const std::int64_t rows = std::max(cache_.rows(), num_pages * config_.page_size);
+  const std::int64_t prompts = std::max(cache_.prompt_rows(), num_prompt_pages * config_.page_size);
+  const PageCounts both{.prompts = prompts / config_.page_size,
+                        .completions = rows / config_.page_size};
+  const std::int64_t bytes = config_.max_cache_bytes;
+  if (bytes == 0 || bytes_of(both, policy_.config(), config_.page_size) <= bytes)
+    return cache_.resize(rows, prompts);
+  cache_ = Cache(policy_.config());
+  cache_.resize(num_pages * config_.page_size, num_prompt_pages * config_.page_size);
+}
+
 std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> requests,
                                          const SamplingParams& sampling,
                                          const GroupSink& on_group) {
@@ -115,8 +129,7 @@ std::vector<Group> LocalEngine::generate(std::span<const GenerateRequest> reques
                        .num_prompt_pages = own_pages ? std::optional(pages.prompts) : std::nullopt,
                        .prefill_chunk = config_.prefill_chunk,
                        .stop_tokens = policy_.config().eos_token_ids});
-  cache_.resize(std::max(cache_.rows(), shared_pages * config_.page_size),
-                std::max(cache_.prompt_rows(), pages.prompts * config_.page_size));
+  resize_cache(shared_pages, own_pages ? pages.prompts : 0);
   while (scheduler.next(batch_, draws_)) {
     decoder_forward(context_, policy_, batch_, cache_, activations_);
     if (config_.record_experts) scheduler.record_experts(batch_, activations_.experts);

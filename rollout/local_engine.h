@@ -61,6 +61,7 @@ class LocalEngine : public Engine {
   PageCounts num_pages(std::span<const GenerateRequest> requests,
                        const SamplingParams& sampling) const;
   PageCounts pages_of_both_kinds(const PageCounts& fewest, const PageCounts& enough) const;
+  void resize_cache(std::int64_t num_pages, std::int64_t num_prompt_pages);
 
   Context context_;
   const PackedPolicy& policy_;

@@ -522,6 +522,32 @@ TEST_CASE("engine: an expanded prefix whose completions count as prompt has othe
   CHECK(differs);
 }
 
+TEST_CASE("engine: calls of unlike shapes stay within max_cache_bytes together", "[rollout]") {
+  const testing::TinyPolicy tiny({testing::kTinyDeepseek, MlaPrefix::expanded});
+  ThreadPool pool(2);
+  const Context context{best_isa(), &pool};
+  const std::vector<GenerateRequest> long_prompts(
+      8, {.prompt = std::vector<std::int32_t>(18, 5), .num_generations = 1});
+  const std::vector<GenerateRequest> short_prompts(8, {.prompt = {5}, .num_generations = 4});
+  const SamplingParams one_token{.max_new_tokens = 1};
+  const SamplingParams many_tokens{.max_new_tokens = 24};
+  const std::int64_t bytes = 40 * 4 * prompt_cache_bytes_per_token(tiny.config);
+  LocalEngine engine(context, tiny.policy, recording({.page_size = 4, .max_cache_bytes = bytes}));
+  std::int64_t largest = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (const bool prompts_are_long : {true, false}) {
+      const auto& requests = prompts_are_long ? long_prompts : short_prompts;
+      const SamplingParams& sampling = prompts_are_long ? one_token : many_tokens;
+      const std::vector<Group> groups = engine.generate(requests, sampling);
+      CHECK(engine.cache_bytes() <= bytes);
+      largest = std::max(largest, engine.cache_bytes());
+      LocalEngine alone(context, tiny.policy, recording({.page_size = 4}));
+      CHECK(same(groups, alone.generate(requests, sampling)));
+    }
+  }
+  CHECK(largest > bytes / 2);
+}
+
 TEST_CASE("engine: expanded prompts and completions stay within max_cache_bytes", "[rollout]") {
   const testing::TinyPolicy tiny({testing::kTinyDeepseek, MlaPrefix::expanded});
   const std::vector<GenerateRequest> requests = testing::mixed_requests(12);
