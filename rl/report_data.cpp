@@ -70,18 +70,30 @@ std::vector<std::string> names_of(std::span<const fs::path> directories) {
   }
 }
 
+// Where the student of a distillation is trained.
+fs::path student_run(const fs::path& distillation) {
+  return distillation / "student-run";
+}
+
+bool is_distillation(const fs::path& directory) {
+  return has_metrics(student_run(directory)) && fs::exists(directory / "manifest.json");
+}
+
 std::vector<RunPlace> places_of(const fs::path& directory, const std::string& name) {
   if (has_metrics(directory)) return {{directory, {}, name}};
+  if (is_distillation(directory)) return {{student_run(directory), {}, name + ", student"}};
   if (!is_quickstart(directory)) {
     throw InputError({.source = directory.string(),
                       .field = "",
-                      .expected = "a run, which has metrics.jsonl, or a quickstart, which has "
-                                  "settings.txt and grpo/metrics.jsonl",
-                      .actual = fs::is_directory(directory) ? "neither" : "no directory"});
+                      .expected = "a run, which has metrics.jsonl, a quickstart, which has "
+                                  "settings.txt and grpo/metrics.jsonl, or a distillation, which "
+                                  "has manifest.json and student-run/metrics.jsonl",
+                      .actual = fs::is_directory(directory) ? "none of these" : "no directory"});
   }
   std::vector<RunPlace> places = {{directory / "grpo", directory, name}};
-  if (has_metrics(directory / "student"))
-    places.push_back({directory / "student", directory, name + ", student"});
+  const fs::path distillation = directory / "distill";
+  if (is_distillation(distillation))
+    places.push_back({student_run(distillation), directory, name + ", student"});
   return places;
 }
 

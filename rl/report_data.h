@@ -13,8 +13,9 @@ namespace zeroth {
 /// Curves are thinned to this many points; those of more than three runs to fewer.
 inline constexpr std::size_t kReportPoints = 1000;
 
-/// Reads each of `directories`: a run's (metrics.jsonl), or a quickstart's (summary.json, grpo/,
-/// student/). `build` says which program writes the report. The object is
+/// Reads each of `directories`: a run's (metrics.jsonl), a distillation's (student-run/), or a
+/// quickstart's (summary.json, grpo/, distill/student-run/). `build` says which program writes the
+/// report. The object is
 ///
 ///   title, build   texts
 ///   runs     one a metrics.jsonl: name, command, state, lines {step, tokens, seconds}, curves

@@ -14,7 +14,7 @@ struct ReportOptions {
 template <class Visitor>
 void visit_fields(Visitor& v, ReportOptions& c) {
   v("runs", c.runs,
-    "directories of grpo, sft or quickstart runs, finished or not; several are compared");
+    "directories of grpo, sft, distill or quickstart runs, finished or not; several are compared");
   v("output", c.output,
     "the page; empty = report.html in the directory of the run, of several in the current one");
 }

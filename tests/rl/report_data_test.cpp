@@ -179,8 +179,9 @@ TEST_CASE("report data: what is no run is refused by name", "[rl]") {
   using Catch::EndsWith;
   CHECK_THAT(refusal({directory / "absent"}), EndsWith("got no directory"));
   fs::create_directories(directory / "bare");
-  CHECK_THAT(refusal({directory / "bare"}),
-             Contains("bare: expected a run, which has metrics.jsonl") && EndsWith("got neither"));
+  CHECK_THAT(
+      refusal({directory / "bare"}),
+      Contains("bare: expected a run, which has metrics.jsonl") && EndsWith("got none of these"));
   write(directory / "empty/metrics.jsonl", "");
   CHECK_THAT(refusal({directory / "empty"}),
              EndsWith("empty/metrics.jsonl: expected a line {\"step\": …} at least, got an empty "
@@ -222,7 +223,8 @@ TEST_CASE("report data: a quickstart's policies, the student's among them", "[rl
   CHECK(running.at("runs").as_array().at(0).at("provenance").at("seed").as_string() == "3");
   CHECK(running.at("policies").as_array().size() == 2);  // from the evaluations of the run
 
-  write(root / "student/metrics.jsonl", "{\"step\":1,\"loss\":0.5}\n");
+  write(root / "distill/manifest.json", "{}");
+  write(root / "distill/student-run/metrics.jsonl", "{\"step\":1,\"loss\":0.5}\n");
   write(root / "summary.json",
         R"({"seed":3,"computed_with":"avx2","control":{"pass_at_1":0.7},)"
         R"("student":{"pass_at_1":0.9,"ci95":[0.8,1.0],"greedy":1.0,"parameters":5},)"
@@ -246,6 +248,17 @@ TEST_CASE("report data: a quickstart's policies, the student's among them", "[rl
 
   write(root / "summary.json", R"({"base":{"pass_at_1":0.1,"ci95":[0.1]}})");
   CHECK_THROWS_WITH(data_of({root}), Catch::Contains("base.ci95: expected two numbers"));
+}
+
+TEST_CASE("report data: a distillation stands for its student's training", "[rl]") {
+  const TemporaryDirectory directory;
+  const fs::path root = directory / "small";
+  write(root / "student-run/metrics.jsonl", "{\"step\":1,\"loss\":0.5}\n");
+  CHECK_THROWS_WITH(data_of({root}), Catch::Contains("a distillation, which has manifest.json"));
+  write(root / "manifest.json", "{}");
+  const json::object run = only_run(root);
+  CHECK(run.at("name").as_string() == "small, student");
+  CHECK(run.at("state").at("last_step").as_int64() == 1);
 }
 
 TEST_CASE("report data: runs are called by as much of their paths as tells them apart", "[rl]") {
