@@ -46,6 +46,8 @@ class HostedReward final : public Reward {
   std::string_view name() const override { return name_; }
   std::string_view description() const { return description_; }
   std::string_view isolation() const { return isolation_; }
+  /// Of the file that the user named, as it was when the reward was made.
+  std::string_view file_sha256() const { return file_sha256_; }
 
   /// Throws RewardError for a failure, and for an item that the reward does not apply to.
   std::vector<double> score(std::span<const RewardItem> items) const override;

@@ -62,14 +62,6 @@ void check_rewards(const std::vector<std::string>& rewards) {
 // A process that does nothing takes a part of this to answer on a busy machine.
 constexpr double kLeastRewardTimeout = 0.01;
 
-void check_reward_host(const RewardHostOptions& c) {
-  require(std::isfinite(c.reward_timeout) && c.reward_timeout >= kLeastRewardTimeout,
-          "reward_timeout", "at least 0.01 seconds", c.reward_timeout);
-  // What an interpreter needs before it has done anything is a tenth of this.
-  require_at_least("reward_memory", std::int64_t{64} << 20, c.reward_memory);
-  require_text("reward_python", "a program", c.reward_python);
-}
-
 void check_policy(const PolicyOptions& c) {
   require_text("model_name_or_path", "a checkpoint directory", c.model_name_or_path);
   require_at_least("seed", 0, c.seed);
@@ -131,6 +123,14 @@ void check_engine(const Config& c) {
 }
 
 }  // namespace
+
+void check_reward_host(const RewardHostOptions& c) {
+  require(std::isfinite(c.reward_timeout) && c.reward_timeout >= kLeastRewardTimeout,
+          "reward_timeout", "at least 0.01 seconds", c.reward_timeout);
+  // What an interpreter needs before it has done anything is a tenth of this.
+  require_at_least("reward_memory", std::int64_t{64} << 20, c.reward_memory);
+  require_text("reward_python", "a program", c.reward_python);
+}
 
 void check(const SftConfig& c) {
   check_training(c);

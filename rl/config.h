@@ -78,6 +78,9 @@ void visit_fields(Visitor& v, RewardHostOptions& c) {
   v("reward_python", c.reward_python, "Python 3 interpreter that runs python: rewards");
 }
 
+/// InputError naming the key.
+void check_reward_host(const RewardHostOptions& options);
+
 /// Which tokens are drawn from, after the temperature; neutral by default.
 struct TruncationOptions {
   std::int64_t top_k = 0;

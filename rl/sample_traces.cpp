@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <stdexcept>
 
 #include "datasets/order.h"
@@ -23,11 +25,30 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Which sample that is, for a reader.
+std::string place_of(const Problem& problem, std::span<const SampledTrace> samples,
+                     std::size_t sample) {
+  return "problem " + problem.id + ", sample " + std::to_string(sample) + ", completion " +
+         quoted_start(samples[sample].text);
+}
+
+// The completions of a group as text, without scores.
+std::vector<SampledTrace> texts_of(const Tokenizer& tokenizer, const Group& group) {
+  std::vector<SampledTrace> traces;
+  for (const Completion& completion : group.completions) {
+    traces.push_back({.tokens = completion.tokens,
+                      .text = tokenizer.decode(completion.tokens, true),
+                      .finished = completion.stop_reason == StopReason::end_of_sequence,
+                      .rewards = {}});
+  }
+  return traces;
+}
+
 class Sampling {
  public:
   Sampling(Engine& engine, const Tokenizer& tokenizer, const PromptTemplate& prompt_template,
            const std::vector<Problem>& problems, const WeightedRewards& rewards,
-           const SampleTracesOptions& options, TraceStore& store,
+           const SampleTracesOptions& options, TraceStore& store, const TraceStore* previous,
            const std::function<void(std::int64_t)>& on_block)
       : engine_(engine),
         tokenizer_(tokenizer),
@@ -36,6 +57,7 @@ class Sampling {
         rewards_(rewards),
         options_(options),
         store_(store),
+        previous_(previous),
         on_block_(on_block),
         order_(problems.size(), options.seed),
         per_block_(problems_per_block(options.num_generations)),
@@ -47,12 +69,14 @@ class Sampling {
     const auto start = Clock::now();
     const double store_before = store_.seconds();
     result_.problems = keep_whole_blocks();
-    if (on_block_) on_block_(result_.problems);
+    tell();
+    score_again();
     const std::int64_t per_call =
         per_block_ *
         std::max<std::int64_t>(1, kSamplesPerCall / (per_block_ * options_.num_generations));
     while (result_.problems < wanted_)
       sample(result_.problems, std::min(wanted_, result_.problems + per_call));
+    result_.problems = std::min(result_.problems, wanted_);
     store_.sync();
     result_.seconds = seconds_since(start);
     result_.store_seconds = store_.seconds() - store_before;
@@ -60,20 +84,62 @@ class Sampling {
   }
 
  private:
-  std::int64_t block_size(std::int64_t block) const {
-    return std::clamp<std::int64_t>(wanted_ - block * per_block_, 0, per_block_);
+  // Whether a store that has `problems` in whole blocks may go on with a block of `size`: a shorter
+  // one can only be the last that is wanted.
+  bool fits(std::int64_t problems, std::int64_t size) const {
+    return size == per_block_ || (size < per_block_ && problems + size >= wanted_);
   }
 
-  // Problems in the blocks that are as long as they have to be.
+  // Problems in the blocks that are as long as they have to be. What follows the last problem that
+  // is wanted stays: another run may want it again.
   std::int64_t keep_whole_blocks() const {
-    std::int64_t block = 0;
     std::int64_t problems = 0;
-    while (block < store_.num_blocks() && block_size(block) > 0 &&
-           store_.num_problems(block) == block_size(block)) {
-      problems += block_size(block++);
+    for (std::int64_t block = 0; problems < wanted_ && block < store_.num_blocks(); ++block) {
+      if (!fits(problems, store_.num_problems(block))) {
+        store_.truncate(block);
+        break;
+      }
+      problems += store_.num_problems(block);
     }
-    store_.truncate(block);
     return problems;
+  }
+
+  void tell() const {
+    if (on_block_) on_block_(std::min(result_.problems, wanted_));
+  }
+
+  // Takes what the previous store has and this one lacks, block by block.
+  void score_again() {
+    if (previous_ == nullptr) return;
+    for (std::int64_t block = store_.num_blocks();
+         result_.problems < wanted_ && block < previous_->num_blocks() &&
+         fits(result_.problems, previous_->num_problems(block));
+         ++block) {
+      const auto start = Clock::now();
+      std::vector<SampledProblem> problems = previous_->read(block);
+      for (SampledProblem& sampled : problems) {
+        const Problem& problem = problems_.at(static_cast<std::size_t>(sampled.problem));
+        score(sampled, problem, prompt_template_.render(problem.question));
+      }
+      result_.scoring_seconds += seconds_since(start);
+      store_.append(problems);
+      result_.problems += std::ssize(problems);
+      result_.scored_again += std::ssize(problems);
+      tell();
+    }
+  }
+
+  void score(SampledProblem& sampled, const Problem& problem, const std::string& prompt) {
+    const std::vector<RewardFailure> failures =
+        score_samples(sampled.samples, problem, prompt, rewards_, options_.max_completion_length);
+    if (result_.reward_failures == 0 && !failures.empty()) {
+      const RewardFailure& first = failures.front();
+      result_.first_failure = RewardError(std::string(rewards_.names()[first.reward]), first.item,
+                                          {.result = first.result, .message = first.message},
+                                          place_of(problem, sampled.samples, first.item))
+                                  .what();
+    }
+    result_.reward_failures += std::ssize(failures);
   }
 
   // Problems [begin, end) of the order, in one call of the engine.
@@ -107,8 +173,8 @@ class Sampling {
                            .question = problem.question,
                            .answer = problem.answer,
                            .prompt = request.prompt,
-                           .samples = score_group(tokenizer_, problem, prompts_[i], group, rewards_,
-                                                  options_.max_completion_length)};
+                           .samples = texts_of(tokenizer_, group)};
+    score(sampled, problem, prompts_[i]);
     for (const SampledTrace& trace : sampled.samples)
       result_.sampled_tokens += static_cast<std::int64_t>(trace.tokens.size());
     done_.emplace(begin_ + static_cast<std::int64_t>(i), std::move(sampled));
@@ -127,7 +193,7 @@ class Sampling {
       store_.append(block);
       result_.sampled_problems += end - result_.problems;
       result_.problems = end;
-      if (on_block_) on_block_(result_.problems);
+      tell();
     }
   }
 
@@ -138,6 +204,7 @@ class Sampling {
   const WeightedRewards& rewards_;
   const SampleTracesOptions& options_;
   TraceStore& store_;
+  const TraceStore* previous_;
   const std::function<void(std::int64_t)>& on_block_;
   ProblemOrder order_;
   std::int64_t per_block_, wanted_;
@@ -149,32 +216,42 @@ class Sampling {
 
 }  // namespace
 
-std::vector<SampledTrace> score_group(const Tokenizer& tokenizer, const Problem& problem,
-                                      const std::string& prompt, const Group& group,
-                                      const WeightedRewards& rewards,
-                                      std::int64_t max_completion_length) {
-  std::vector<SampledTrace> traces;
-  for (const Completion& completion : group.completions) {
-    traces.push_back({.tokens = completion.tokens,
-                      .text = tokenizer.decode(completion.tokens, true),
-                      .finished = completion.stop_reason == StopReason::end_of_sequence,
-                      .rewards = {}});
-  }
+std::vector<RewardFailure> score_samples(std::span<SampledTrace> samples, const Problem& problem,
+                                         const std::string& prompt, const WeightedRewards& rewards,
+                                         std::int64_t max_completion_length) {
   std::vector<RewardItem> items;
-  for (const SampledTrace& trace : traces) {
+  for (const SampledTrace& trace : samples) {
     items.push_back({.prompt = prompt,
                      .completion = trace.text,
                      .reference = problem.answer,
                      .columns_json = problem.columns_json,
                      .num_tokens = static_cast<std::int64_t>(trace.tokens.size()),
                      .max_tokens = max_completion_length,
-                     .finish_reason = trace.finished ? FinishReason::stop : FinishReason::length});
+                     .finish_reason = trace.finished ? FinishReason::stop : FinishReason::length,
+                     .completion_ids = trace.tokens});
   }
-  const ScoredItems scores = rewards.score(items);
-  for (std::size_t i = 0; i < traces.size(); ++i) {
+  ScoredItems scores;
+  try {
+    scores = rewards.score(items);
+  } catch (const RewardError& error) {
+    throw RewardError(error.reward(), error.item(), error.outcome(),
+                      place_of(problem, samples, error.item()));
+  }
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    samples[i].rewards.clear();
     for (const std::vector<double>& reward : scores.by_reward)
-      traces[i].rewards.push_back(reward[i]);
+      samples[i].rewards.push_back(std::isnan(reward[i]) ? std::nullopt : std::optional(reward[i]));
+    samples[i].scored = !std::isnan(scores.total[i]);
   }
+  return std::move(scores.failures);
+}
+
+std::vector<SampledTrace> score_group(const Tokenizer& tokenizer, const Problem& problem,
+                                      const std::string& prompt, const Group& group,
+                                      const WeightedRewards& rewards,
+                                      std::int64_t max_completion_length) {
+  std::vector<SampledTrace> traces = texts_of(tokenizer, group);
+  score_samples(traces, problem, prompt, rewards, max_completion_length);
   return traces;
 }
 
@@ -186,10 +263,12 @@ SampledTraces sample_traces(Engine& engine, const Tokenizer& tokenizer,
                             const PromptTemplate& prompt_template,
                             const std::vector<Problem>& problems, const WeightedRewards& rewards,
                             const SampleTracesOptions& options, TraceStore& store,
+                            const TraceStore* previous,
                             const std::function<void(std::int64_t)>& on_block) {
   if (problems.empty() || options.num_generations < 1 || options.num_problems < 0)
     throw std::invalid_argument("sample_traces: needs a problem and a sample of it");
-  return Sampling(engine, tokenizer, prompt_template, problems, rewards, options, store, on_block)
+  return Sampling(engine, tokenizer, prompt_template, problems, rewards, options, store, previous,
+                  on_block)
       .run();
 }
 

@@ -20,7 +20,13 @@
 
 namespace zeroth {
 
-/// One group as text, scored. `prompt` is the rendered question.
+/// Gives `samples` of `problem` the scores of `rewards`, in place of those they have, and returns
+/// what failed. `prompt` is the rendered question. RewardError naming problem and sample.
+std::vector<RewardFailure> score_samples(std::span<SampledTrace> samples, const Problem& problem,
+                                         const std::string& prompt, const WeightedRewards& rewards,
+                                         std::int64_t max_completion_length);
+
+/// One group as text, scored.
 std::vector<SampledTrace> score_group(const Tokenizer& tokenizer, const Problem& problem,
                                       const std::string& prompt, const Group& group,
                                       const WeightedRewards& rewards,
@@ -35,22 +41,27 @@ struct SampleTracesOptions {
 };
 
 struct SampledTraces {
-  std::int64_t problems = 0;          // in the store
+  std::int64_t problems = 0;          // of those that are wanted, in the store
   std::int64_t sampled_problems = 0;  // of them, by this call
+  std::int64_t scored_again = 0;      // problems whose samples this call took from the store before
   std::int64_t sampled_tokens = 0;    // completion tokens, by this call
   double seconds = 0.0;               // of this call
   double scoring_seconds = 0.0;       // of them, in decoding and rewards
   double store_seconds = 0.0;         // of them, in writing
+  std::int64_t reward_failures = 0;   // by this call
+  std::string first_failure = {};     // reward, place and message
 };
 
-/// Completes `store` with the problems it lacks, in the order of ProblemOrder(seed), and cuts off
-/// what it has beyond them. `on_block` is told how many problems the store has. What the engine
-/// throws (a request to stop) leaves whole blocks. InputError naming a problem whose prompt cannot
-/// be encoded.
+/// Completes `store` with the problems it lacks, in the order of ProblemOrder(seed); what it has
+/// beyond them stays. Samples of `previous` (null: none), a store of the same samples under other
+/// rewards, are scored again in place of being sampled. `on_block` is told how many of the problems
+/// the store has. What the engine or `on_block` throws (a request to stop) leaves whole blocks.
+/// InputError naming a problem whose prompt cannot be encoded; RewardError naming the sample.
 SampledTraces sample_traces(Engine& engine, const Tokenizer& tokenizer,
                             const PromptTemplate& prompt_template,
                             const std::vector<Problem>& problems, const WeightedRewards& rewards,
                             const SampleTracesOptions& options, TraceStore& store,
+                            const TraceStore* previous,
                             const std::function<void(std::int64_t problems)>& on_block);
 
 /// Problems of a block: about as many as make 512 samples.

@@ -17,7 +17,10 @@ std::string trace_line(const SampledProblem& problem, std::size_t sample,
   if (trace.rewards.size() != reward_names.size())
     throw std::invalid_argument("write_traces: another number of rewards than names");
   boost::json::object rewards;
-  for (std::size_t i = 0; i < reward_names.size(); ++i) rewards[reward_names[i]] = trace.rewards[i];
+  for (std::size_t i = 0; i < reward_names.size(); ++i) {
+    boost::json::value& reward = rewards[reward_names[i]];
+    if (trace.rewards[i]) reward = *trace.rewards[i];
+  }
   return write_json(boost::json::object{{"id", problem.id},
                                         {"question", problem.question},
                                         {"answer", problem.answer},
@@ -31,14 +34,17 @@ std::string trace_line(const SampledProblem& problem, std::size_t sample,
 
 }  // namespace
 
-WrittenTraces write_traces(const TraceStore& store, const TraceFilterOptions& options,
+WrittenTraces write_traces(const TraceStore& store, std::int64_t num_problems,
+                           const TraceFilterOptions& options,
                            std::span<const std::string_view> reward_names,
                            const std::filesystem::path& file) {
   WrittenTraces written;
   PendingFile out(file);
-  for (std::int64_t block = 0; block < store.num_blocks(); ++block) {
+  for (std::int64_t block = 0; block < store.num_blocks() && written.problems < num_problems;
+       ++block) {
     std::string lines;
     for (const SampledProblem& problem : store.read(block)) {
+      if (written.problems == num_problems) break;
       const std::vector<std::size_t> kept = select_traces(problem, options, written.counts);
       ++written.problems;
       if (!kept.empty()) ++written.problems_with_traces;

@@ -1,8 +1,8 @@
 // traces.jsonl: what a student learns from, a line a trace.
 //
 //   {"id": …, "question": …, "answer": …, "solution": the completion's text, "problem": index in
-//    the data set, "sample": index in its group, "rewards": {name: score}, "prompt_ids": […],
-//    "completion_ids": […]}
+//    the data set, "sample": index in its group, "rewards": {name: score, or null where it does not
+//    apply}, "prompt_ids": […], "completion_ids": […]}
 //
 // Training reads the ids: text is never tokenised again. The text columns are those that
 // `zeroth sft --dataset_name traces.jsonl` and people read.
@@ -23,14 +23,15 @@ namespace zeroth {
 
 struct WrittenTraces {
   TraceCounts counts;
-  std::int64_t problems = 0;              // in the store
+  std::int64_t problems = 0;              // that were filtered
   std::int64_t problems_with_traces = 0;  // of them, with a trace that is kept
   std::int64_t tokens = 0;                // completion tokens of the kept traces
 };
 
-/// Filters the samples of `store` into `file`, whole or not at all, in the order of the store.
-/// `reward_names`: those of SampledTrace::rewards.
-WrittenTraces write_traces(const TraceStore& store, const TraceFilterOptions& options,
+/// Filters the samples of the first `num_problems` of `store` into `file`, whole or not at all, in
+/// the order of the store. `reward_names`: those of SampledTrace::rewards.
+WrittenTraces write_traces(const TraceStore& store, std::int64_t num_problems,
+                           const TraceFilterOptions& options,
                            std::span<const std::string_view> reward_names,
                            const std::filesystem::path& file);
 

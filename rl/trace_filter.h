@@ -3,7 +3,8 @@
 // A sample meets the filters in this order and is counted at the first that drops it:
 //
 //   unfinished  cut at max_completion_length
-//   wrong       some reward gives no more than reward_threshold
+//   unscored    no reward applies, or one failed on it
+//   wrong       some reward that applies gives no more than reward_threshold
 //   too_long    prompt and completion are more than max_length tokens
 //   repetitive  some stretch of tokens says the same kRepeats times or more (longest_loop)
 //   duplicate   the tokens of a sample of the same problem that is kept
@@ -35,6 +36,7 @@ struct TraceFilterOptions {
 struct TraceCounts {
   std::int64_t sampled = 0;
   std::int64_t unfinished = 0;
+  std::int64_t unscored = 0;
   std::int64_t wrong = 0;
   std::int64_t too_long = 0;
   std::int64_t repetitive = 0;
@@ -53,7 +55,8 @@ std::int64_t longest_loop(std::span<const std::int32_t> tokens);
 inline constexpr std::int64_t kRepeats = 4;
 inline constexpr std::int64_t kLongestRun = 512;
 
-/// `question` without what a copy may change: ASCII letters small, white space gone.
+/// `question` without what a copy may change: ASCII letters small (letters beyond ASCII stay as
+/// they are), white space gone: Unicode's, and what has no width.
 std::string normalized_question(std::string_view question);
 
 /// `problems` without those whose question stands, normalised, among `held_out`.

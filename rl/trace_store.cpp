@@ -6,6 +6,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "system/error.h"
 #include "system/json.h"
@@ -16,6 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kSyncEvery = std::chrono::seconds(1);
+constexpr const char* kSamples = "samples.jsonl";
+constexpr const char* kIndex = "samples.index";
+constexpr const char* kPrevious = ".previous";
 
 // One line taken off the front of `rest`; false when it does not end.
 bool take_line(std::string_view& rest, std::string_view& line) {
@@ -24,6 +28,76 @@ bool take_line(std::string_view& rest, std::string_view& line) {
   line = rest.substr(0, end);
   rest.remove_prefix(end + 1);
   return true;
+}
+
+std::string header_of(const TraceStoreKey& key) {
+  return write_json(boost::json::object{
+             {"store", "zeroth samples 2"}, {"key", key.samples}, {"rewards", key.rewards}}) +
+         "\n";
+}
+
+// What an index begins with; nothing where that is no header.
+std::optional<TraceStoreKey> key_of(std::string_view index) {
+  std::string_view line;
+  if (!take_line(index, line)) return std::nullopt;
+  try {
+    const JsonReader json = JsonReader::parse(line, kIndex);
+    TraceStoreKey key{.samples = json.get_string("key"), .rewards = json.get_string("rewards")};
+    if (header_of(key) == std::string(line) + "\n") return key;
+  } catch (const InputError&) {
+  }
+  return std::nullopt;
+}
+
+std::string text_of(const fs::path& file) {
+  return fs::exists(file) ? read_file(file) : std::string();
+}
+
+fs::path previous_of(const fs::path& file) {
+  return file.string() + kPrevious;
+}
+
+// Makes the store in `directory` the previous one, unless that has the samples that are wanted and
+// no fewer of them. The index goes last: while it is there, so is all that is needed to do this.
+void put_aside(const fs::path& directory, const std::string& index, const std::string& samples_key,
+               const TraceStore::Note& note) {
+  const std::string before = text_of(previous_of(directory / kIndex));
+  const auto key = key_of(index);
+  const auto key_before = key_of(before);
+  const bool same = key && key->samples == samples_key;
+  const bool same_before = key_before && key_before->samples == samples_key;
+  const auto blocks = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  const bool keeps_previous = same && same_before && blocks(before) >= blocks(index);
+  for (const char* name : {kSamples, kIndex}) {
+    const fs::path file = directory / name;
+    if (!fs::exists(file)) continue;
+    if (keeps_previous) {
+      fs::remove(file);
+    } else {
+      fs::rename(file, previous_of(file));
+    }
+  }
+  if (!note) return;
+  note((directory / kIndex).string() +
+       (same ? ": of other rewards; its samples are scored again"
+             : ": of other inputs or damaged; everything is sampled again") +
+       ", and what was there is kept as " + kSamples + kPrevious);
+}
+
+// Where the samples of the store of `key` are. A store of another key is put aside.
+fs::path make_room(const fs::path& directory, const TraceStoreKey& key,
+                   const TraceStore::Note& note) {
+  fs::create_directories(directory);
+  const std::string header = header_of(key);
+  const std::string index = text_of(directory / kIndex);
+  const fs::path samples = directory / kSamples;
+  const bool has_samples = fs::exists(samples) && fs::file_size(samples) > 0;
+  // The beginning of the header alone is a store that was being begun.
+  if (!index.starts_with(header) && (has_samples || !header.starts_with(index)))
+    put_aside(directory, index, key.samples, note);
+  return samples;
 }
 
 }  // namespace
@@ -49,9 +123,13 @@ std::string sampled_problem_line(const SampledProblem& problem) {
   boost::json::array samples;
   samples.reserve(problem.samples.size());
   for (const SampledTrace& trace : problem.samples) {
+    boost::json::array rewards;
+    for (const std::optional<double>& reward : trace.rewards)
+      rewards.push_back(reward ? boost::json::value(*reward) : boost::json::value(nullptr));
     samples.push_back({{"completion", trace.text},
                        {"finish_reason", trace.finished ? "stop" : "length"},
-                       {"rewards", boost::json::array(trace.rewards.begin(), trace.rewards.end())},
+                       {"rewards", std::move(rewards)},
+                       {"scored", trace.scored},
                        {"completion_ids", token_ids_json(trace.tokens)}});
   }
   return write_json(boost::json::object{{"problem", problem.problem},
@@ -76,29 +154,37 @@ SampledProblem parse_sampled_problem(std::string_view line, const std::string& s
     SampledTrace trace{.tokens = token_ids_of(element.child("completion_ids")),
                        .text = element.get_string("completion"),
                        .finished = finish == "stop",
-                       .rewards = {}};
+                       .rewards = {},
+                       .scored = element.get_bool("scored")};
     if (trace.tokens.empty()) element.fail("completion_ids", "at least one token");
     for (const JsonReader& reward : element.child("rewards").elements())
-      trace.rewards.push_back(reward.as_double());
+      trace.rewards.push_back(reward.value().is_null() ? std::nullopt
+                                                       : std::optional(reward.as_double()));
     problem.samples.push_back(std::move(trace));
   }
   return problem;
 }
 
-TraceStore::TraceStore(fs::path directory, const std::string& key,
-                       std::function<void(const std::string&)> note)
-    : directory_(std::move(directory)), note_(std::move(note)) {
-  header_ = write_json(boost::json::object{{"store", "zeroth samples 1"}, {"key", key}}) + "\n";
-  fs::create_directories(directory_);
-  const fs::path index = directory_ / "samples.index";
-  const std::string text = fs::exists(index) ? read_file(index) : std::string();
-  samples_ = std::make_unique<AppendFile>(directory_ / "samples.jsonl");
-  index_ = std::make_unique<AppendFile>(index);
+TraceStore::TraceStore(const fs::path& directory, const TraceStoreKey& key, Note note)
+    : TraceStore(make_room(directory, key, note), directory / kIndex, header_of(key), note) {}
+
+std::unique_ptr<TraceStore> TraceStore::previous(const fs::path& directory,
+                                                 const std::string& samples_key, Note note) {
+  const fs::path index = previous_of(directory / kIndex);
+  const auto key = key_of(text_of(index));
+  if (!key || key->samples != samples_key) return nullptr;
+  return std::unique_ptr<TraceStore>(
+      new TraceStore(previous_of(directory / kSamples), index, header_of(*key), std::move(note)));
+}
+
+TraceStore::TraceStore(fs::path samples, fs::path index, std::string header, Note note)
+    : samples_path_(std::move(samples)), note_(std::move(note)), header_(std::move(header)) {
+  const std::string text = text_of(index);
+  samples_ = std::make_unique<AppendFile>(samples_path_);
+  index_ = std::make_unique<AppendFile>(std::move(index));
   if (text.starts_with(header_)) {
     load_index(text);
   } else {
-    if ((samples_->size() > 0 || !header_.starts_with(text)) && note_)
-      note_(index.string() + ": of other inputs or damaged; everything is sampled again");
     index_->truncate(0);
     samples_->truncate(0);
     index_->append(header_);
@@ -134,8 +220,8 @@ void TraceStore::load_index(const std::string& text) {
   if (why.empty()) return;
   truncate(num_blocks());
   if (note_) {
-    note_((directory_ / "samples.jsonl").string() + ": goes on after " +
-          std::to_string(num_blocks()) + " whole blocks (" + why + ")");
+    note_(samples_path_.string() + ": goes on after " + std::to_string(num_blocks()) +
+          " whole blocks (" + why + ")");
   }
 }
 
@@ -145,18 +231,18 @@ const TraceStore::Block& TraceStore::at(std::int64_t block) const {
 }
 
 std::string TraceStore::bytes_of(const Block& block) const {
-  const fs::path path = directory_ / "samples.jsonl";
   const auto fail = [&](const std::string& actual) {
-    throw InputError({.source = path.string(),
+    throw InputError({.source = samples_path_.string(),
                       .field = "bytes " + std::to_string(block.offset) + " to " +
                                std::to_string(block.offset + block.bytes),
                       .expected = "sha256 " + block.sha256,
                       .actual = actual});
   };
-  if (block.bytes > fs::file_size(path) || block.offset > fs::file_size(path) - block.bytes)
+  if (block.bytes > fs::file_size(samples_path_) ||
+      block.offset > fs::file_size(samples_path_) - block.bytes)
     fail("the end of the file");
   std::string bytes(block.bytes, '\0');
-  std::ifstream file(path, std::ios::binary);
+  std::ifstream file(samples_path_, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(block.offset));
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!file) fail("the end of the file");
@@ -170,7 +256,7 @@ std::vector<SampledProblem> TraceStore::read(std::int64_t block) const {
   std::vector<SampledProblem> problems;
   std::string_view rest = bytes;
   for (std::string_view line; take_line(rest, line);) {
-    problems.push_back(parse_sampled_problem(line, (directory_ / "samples.jsonl").string()));
+    problems.push_back(parse_sampled_problem(line, samples_path_.string()));
   }
   return problems;
 }

@@ -1,31 +1,33 @@
 // zeroth distill: samples a teacher, keeps what the rules accept, trains a student on it and
 // compares the two.
 
+#include <filesystem>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
+#include <vector>
 
 #include "policy/weights.h"
+#include "rl/report.h"
 #include "rl/training_options.h"
+#include "system/file.h"
 #include "system/json.h"
+#include "tools/build.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
+#include "tools/distill_check.h"
+#include "tools/distill_report.h"
 #include "tools/distill_run.h"
-#include "tools/init.h"
 #include "tools/memory_plan.h"
 #include "tools/model_directory.h"
+#include "tools/named_rewards.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/stop.h"
 
 namespace zeroth {
 namespace {
-
-ModelConfig student_config(const DistillOptions& options, const ModelConfig& teacher) {
-  if (std::filesystem::is_directory(options.student))
-    return read_model_config(options.student + "/config.json");
-  return initial_student_config(options.student, teacher);
-}
 
 void print_plan(const DistillOptions& options, const DistillData& data) {
   const ModelConfig teacher = read_model_config(options.teacher_model_name_or_path + "/config.json",
@@ -41,6 +43,17 @@ void print_plan(const DistillOptions& options, const DistillData& data) {
             << " samples of each\n"
             << "training holds\n"
             << describe(plan_sft(student, options));
+}
+
+// What the run is worth is saved already: a page that cannot be written does not make it fail.
+void write_page(const std::filesystem::path& directory) {
+  const std::filesystem::path page = directory / "report.html";
+  try {
+    write_report(std::vector{directory}, page, build_description());
+    std::cerr << "wrote " << page.string() << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << "distill: no " << page.string() << ": " << error.what() << "\n";
+  }
 }
 
 // The bar of the stage that is going on.
@@ -81,26 +94,35 @@ int run_distill(int argc, char** argv) {
   }
   config.teacher_model_name_or_path = model_directory(config.teacher_model_name_or_path);
   config.base_model_name_or_path = model_directory(config.base_model_name_or_path);
+  config.student = model_directory(config.student);
   const DistillData data = load_distill_data(config);
+  const WeightedRewards rewards = named_rewards(config.reward_funcs, {}, config);
+  try_on(rewards, data.train);
   if (options.dry_run) {
+    check_models(config, data);
     std::cout << to_toml_with_provenance(options) << "\n";
     print_plan(config, data);
     return kExitDone;
   }
   const Compute compute(config);
   const StopRequest stop(config.max_seconds, monotonic_seconds);
-  std::filesystem::create_directories(config.output_dir);
-  write_file_atomically(std::filesystem::path(config.output_dir) / "config.toml",
-                        to_toml_with_provenance(options));
   std::cerr << to_toml_with_provenance(options) << "computes with " << compute.description() << "; "
             << data.train.size() << " problems";
   if (data.held_out > 0) std::cerr << ", " << data.held_out << " left out, which are test problems";
   std::cerr << "\n";
+  const std::string isolation = isolation_of(rewards, config.reward_funcs);
+  if (!isolation.empty()) std::cerr << "rewards in processes: " << isolation << "\n";
   StageProgress progress;
   try {
     const DistillResult result =
-        distill(compute.context(), config, data,
-                {.note =
+        distill(compute.context(), config, data, rewards,
+                {.begun =
+                     [&] {
+                       write_file_atomically(
+                           std::filesystem::path(config.output_dir) / "config.toml",
+                           "# " + build_description() + "\n" + to_toml_with_provenance(options));
+                     },
+                 .note =
                      [&](const std::string& text) {
                        progress.finish();
                        std::cerr << text << "\n";
@@ -113,8 +135,15 @@ int run_distill(int argc, char** argv) {
                      }});
     progress.finish();
     std::cout << (config.json ? write_json(distill_json(result)) + "\n" : distill_table(result));
+    write_page(config.output_dir);
     std::cerr << "wrote " << result.student.string() << "\n";
     return kExitDone;
+  } catch (const RewardError& error) {
+    progress.finish();
+    throw std::runtime_error(std::string(error.what()) +
+                             "\nwith the reward mended, or another reward_on_error, the same "
+                             "command goes on from " +
+                             config.output_dir);
   } catch (const Interrupted&) {
     progress.finish();
     std::cerr << "distill: " << stop.reason() << "; the same command goes on from "

@@ -15,7 +15,7 @@ namespace zeroth {
 
 /// The student's training has the keys of zeroth sft. `mla_prefix` is the teacher's and the base's;
 /// a student meets prompts absorbed.
-struct DistillOptions : SftConfig {
+struct DistillOptions : SftConfig, RewardHostOptions {
   DistillOptions() {
     warmup_steps = 20;
     adam_beta2 = 0.95;
@@ -76,8 +76,11 @@ void visit_fields(Visitor& v, DistillOptions& c) {
   v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
   v("temperature", c.temperature, "divides the logits before sampling, in evaluations too");
   v("reward_funcs", c.reward_funcs,
-    "rewards by name; all have to be above reward_threshold; evaluations ask the first");
-  v("reward_threshold", c.reward_threshold, "a trace is kept when every reward is above it");
+    "rewards by name, FILE.so or python:FILE:FUNCTION; all that apply have to be above "
+    "reward_threshold; an evaluation counts as right what the first gives more than 0.5");
+  visit_fields(v, static_cast<RewardHostOptions&>(c));
+  v("reward_threshold", c.reward_threshold,
+    "a trace is kept when every reward that applies is above it");
   v("max_loop_tokens", c.max_loop_tokens,
     "tokens that may go by saying the same four times or more; 0 = any number");
   v("max_traces_per_problem", c.max_traces_per_problem,
@@ -94,9 +97,12 @@ void visit_fields(Visitor& v, DistillOptions& c) {
   v("max_num_seqs", c.max_num_seqs, "sequences decoded at once; bounds memory");
   v("page_size", c.page_size, "tokens of one page of the cache");
   v("json", c.json, "print one JSON object");
+  v("output_dir", c.output_dir,
+    "directory of the run: config.toml, samples.jsonl, traces.jsonl, student-run, student, "
+    "evaluation.json, report.html; what is finished in it is not done again");
   // Which checkpoint is trained and whether it goes on are the command's own decisions, and it runs
   // in one process.
-  VisitorWithout<Visitor> rest(v, {"model_name_or_path", "resume_from_checkpoint",
+  VisitorWithout<Visitor> rest(v, {"output_dir", "model_name_or_path", "resume_from_checkpoint",
                                    "allow_mixed_numerics", "exact_ranks", "ranks_timeout"});
   visit_fields(rest, static_cast<SftConfig&>(c));
 }

@@ -3,12 +3,9 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <utility>
 
-#include "datasets/problem_source.h"
 #include "rl/checkpoint.h"
-#include "rl/prompt_lengths.h"
 #include "rl/run_settings.h"
 #include "rl/sample_traces.h"
 #include "rl/trace_file.h"
@@ -18,41 +15,19 @@
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
-#include "tools/clock.h"
-#include "tools/distill_manifest.h"
+#include "tools/distill_check.h"
+#include "tools/distill_report.h"
 #include "tools/evaluation_report.h"
 #include "tools/init.h"
 #include "tools/loaded_policy.h"
-#include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
+#include "tools/stage_manifest.h"
 #include "tools/stop.h"
 
 namespace zeroth {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Names the two tokens where the vocabularies part.
-void check_same_tokenizer(const fs::path& teacher, const Tokenizer& of_teacher,
-                          const fs::path& student, const Tokenizer& of_student) {
-  const auto describe = [](const Tokenizer& tokenizer, std::int64_t id) {
-    const std::string tokens = std::to_string(tokenizer.vocab_size()) + " tokens";
-    if (id >= tokenizer.vocab_size()) return tokens;
-    return tokens + ", token " + std::to_string(id) + " being \"" +
-           tokenizer.spelling(static_cast<std::int32_t>(id)) + "\"";
-  };
-  const std::int64_t shared = std::min(of_teacher.vocab_size(), of_student.vocab_size());
-  std::int64_t id = 0;
-  while (id < shared && of_teacher.spelling(static_cast<std::int32_t>(id)) ==
-                            of_student.spelling(static_cast<std::int32_t>(id)))
-    ++id;
-  if (id == of_teacher.vocab_size() && id == of_student.vocab_size()) return;
-  throw InputError({.source = (student / "tokenizer.json").string(),
-                    .field = "model.vocab",
-                    .expected = "the tokens of the teacher " + teacher.string() + " (" +
-                                describe(of_teacher, id) + "), whose ids are trained on",
-                    .actual = describe(of_student, id)});
-}
 
 std::string model_sha256_of(const fs::path& directory, const std::string& dtype) {
   const LoadedPolicy policy(directory, dtype);
@@ -72,34 +47,35 @@ std::int64_t weight_bytes(const fs::path& checkpoint) {
 
 std::string text_of(const TraceCounts& c) {
   return std::to_string(c.sampled) + " samples: " + std::to_string(c.unfinished) + " unfinished, " +
-         std::to_string(c.wrong) + " wrong, " + std::to_string(c.too_long) + " too long, " +
-         std::to_string(c.repetitive) + " repetitive, " + std::to_string(c.duplicate) +
-         " duplicates, " + std::to_string(c.surplus) + " surplus, " + std::to_string(c.kept) +
-         " kept";
+         std::to_string(c.unscored) + " without a score, " + std::to_string(c.wrong) + " wrong, " +
+         std::to_string(c.too_long) + " too long, " + std::to_string(c.repetitive) +
+         " repetitive, " + std::to_string(c.duplicate) + " duplicates, " +
+         std::to_string(c.surplus) + " surplus, " + std::to_string(c.kept) + " kept";
 }
 
 boost::json::object counts_json(const TraceCounts& c) {
-  return {{"sampled", c.sampled},       {"unfinished", c.unfinished},
-          {"wrong", c.wrong},           {"too_long", c.too_long},
-          {"repetitive", c.repetitive}, {"duplicate", c.duplicate},
-          {"surplus", c.surplus},       {"kept", c.kept}};
+  return {{"sampled", c.sampled},     {"unfinished", c.unfinished}, {"unscored", c.unscored},
+          {"wrong", c.wrong},         {"too_long", c.too_long},     {"repetitive", c.repetitive},
+          {"duplicate", c.duplicate}, {"surplus", c.surplus},       {"kept", c.kept}};
 }
 
 class DistillRun {
  public:
   DistillRun(const Context& context, const DistillOptions& options, const DistillData& data,
-             const DistillHooks& hooks)
+             const WeightedRewards& rewards, const DistillHooks& hooks)
       : context_(context),
         options_(options),
         data_(data),
         hooks_(hooks),
         root_(options.output_dir),
-        rewards_(named_rewards(options.reward_funcs, {})),
+        rewards_(rewards),
+        identities_(reward_identities(rewards)),
         numerics_(training_numerics(context, parse_dtype(options.dtype))) {
     fs::create_directories(root_);
     lock_ = std::make_unique<DirectoryLock>(root_);
     remove_left_over(root_);
-    manifest_ = std::make_unique<DistillManifest>(root_, hooks.note);
+    if (hooks.begun) hooks.begun();
+    manifest_ = std::make_unique<StageManifest>(root_, hooks.note);
   }
 
   DistillResult run() {
@@ -113,24 +89,15 @@ class DistillRun {
     if (hooks_.stop_requested && hooks_.stop_requested()) throw Interrupted();
   }
 
-  // Runs `work`, which returns the outputs, unless the stage is finished. The outputs.
-  template <class Work>
   const boost::json::object& stage(const std::string& name, const RunSettings& inputs,
-                                   const std::vector<std::string>& files, Work&& work) {
-    if (const boost::json::object* outputs = manifest_->finished(name, inputs)) {
-      hooks_.note(name + ": is there");
-      return *outputs;
-    }
-    check_stop();
-    manifest_->begin(name, inputs);
-    const double start = monotonic_seconds();
-    try {
-      boost::json::object outputs = work();
-      return manifest_->finish(name, std::move(outputs), files, monotonic_seconds() - start);
-    } catch (...) {
-      manifest_->pause(name, monotonic_seconds() - start);
-      throw;
-    }
+                                   const std::vector<std::string>& files,
+                                   const std::function<boost::json::object()>& work) {
+    const boost::json::object& outputs = manifest_->run(name, inputs, files, [&] {
+      check_stop();
+      return work();
+    });
+    seconds_ += manifest_->seconds(name);
+    return outputs;
   }
 
   // What a policy's samples are a function of, beside problems and sampling.
@@ -148,12 +115,7 @@ class DistillRun {
   void make_traces() {
     const fs::path teacher = options_.teacher_model_name_or_path;
     LoadedPolicy policy(teacher, options_.dtype, options_.mla_prefix);
-    for (const auto& [source, problems] : {std::pair(&options_.dataset_name, &data_.train),
-                                           std::pair(&options_.eval_dataset_name, &data_.test)}) {
-      check_prompt_lengths(*source, *problems, data_.prompt_template, policy.tokenizer,
-                           policy.config, options_.max_completion_length);
-    }
-    find_student(policy);
+    find_student(policy.config);
     teacher_sha256_ = model_sha256(policy.config, policy.weights);
     RunSettings inputs = policy_inputs("teacher", teacher, teacher_sha256_, options_.mla_prefix);
     inputs.emplace_back("data_sha256", data_sha256(data_.train, data_.prompt_template));
@@ -161,36 +123,44 @@ class DistillRun {
     inputs.emplace_back("num_generations", std::to_string(options_.num_generations));
     inputs.emplace_back("max_completion_length", std::to_string(options_.max_completion_length));
     inputs.emplace_back("temperature", json_number(options_.temperature));
+    TraceStoreKey key{.samples = sha256_hex(settings_text(inputs)), .rewards = {}};
     std::string rewards;
-    for (const std::string& reward : options_.reward_funcs) rewards += reward + ",";
-    inputs.emplace_back("reward_funcs", rewards);
-    const std::string store_key = sha256_hex(settings_text(inputs));
+    for (const std::string& identity : identities_)
+      rewards += (rewards.empty() ? "" : ", ") + identity;
+    key.rewards = sha256_hex(rewards);
+    inputs.emplace_back("rewards", rewards);
     inputs.emplace_back("num_problems", std::to_string(options_.num_problems));
     inputs.emplace_back("reward_threshold", json_number(options_.reward_threshold));
     inputs.emplace_back("max_length", std::to_string(options_.max_length));
     inputs.emplace_back("max_loop_tokens", std::to_string(options_.max_loop_tokens));
     inputs.emplace_back("max_traces_per_problem", std::to_string(options_.max_traces_per_problem));
     stage("traces", inputs, {"samples.jsonl", "samples.index", "traces.jsonl"},
-          [&] { return sample_and_filter(policy, store_key); });
+          [&] { return sample_and_filter(policy, key); });
   }
 
-  boost::json::object sample_and_filter(LoadedPolicy& policy, const std::string& store_key) {
-    TraceStore store(root_, store_key, hooks_.note);
+  boost::json::object sample_and_filter(LoadedPolicy& policy, const TraceStoreKey& key) {
+    TraceStore store(root_, key, hooks_.note);
+    const std::unique_ptr<TraceStore> previous =
+        TraceStore::previous(root_, key.samples, hooks_.note);
     LocalEngine engine(context_, policy.packed,
                        {.max_num_seqs = options_.max_num_seqs,
                         .page_size = options_.page_size,
                         .on_progress = [this](const GenerationStatistics&) { check_stop(); }});
     const std::int64_t problems = num_sampled_problems(options_, data_);
-    const SampledTraces sampled = sample_traces(
-        engine, policy.tokenizer, data_.prompt_template, data_.train, rewards_,
-        {.num_problems = problems,
-         .num_generations = options_.num_generations,
-         .max_completion_length = options_.max_completion_length,
-         .temperature = options_.temperature,
-         .seed = static_cast<std::uint64_t>(options_.seed)},
-        store, [&](std::int64_t done) { progress("traces", "problems", done, problems); });
+    const SampledTraces sampled =
+        sample_traces(engine, policy.tokenizer, data_.prompt_template, data_.train, rewards_,
+                      {.num_problems = problems,
+                       .num_generations = options_.num_generations,
+                       .max_completion_length = options_.max_completion_length,
+                       .temperature = options_.temperature,
+                       .seed = static_cast<std::uint64_t>(options_.seed)},
+                      store, previous.get(), [&](std::int64_t done) {
+                        progress("traces", "problems", done, problems);
+                        check_stop();
+                      });
+    note_failures("traces", sampled.reward_failures, sampled.first_failure);
     const WrittenTraces written =
-        write_traces(store,
+        write_traces(store, problems,
                      {.reward_threshold = options_.reward_threshold,
                       .max_length = options_.max_length,
                       .max_loop_tokens = options_.max_loop_tokens,
@@ -210,6 +180,8 @@ class DistillRun {
             {"trace_tokens", written.tokens},
             {"last_execution",
              {{"problems", sampled.sampled_problems},
+              {"problems_scored_again", sampled.scored_again},
+              {"reward_failures", sampled.reward_failures},
               {"tokens", sampled.sampled_tokens},
               {"seconds", sampled.seconds},
               {"scoring_seconds", sampled.scoring_seconds},
@@ -219,39 +191,25 @@ class DistillRun {
   // ── student
 
   // The checkpoint that the student begins as; a new one where `student` is an architecture.
-  void find_student(const LoadedPolicy& teacher) {
+  void find_student(const ModelConfig& teacher) {
     const fs::path teacher_directory = options_.teacher_model_name_or_path;
-    if (fs::is_directory(options_.student)) {
-      student_ = options_.student;
-      check_same_tokenizer(teacher_directory, teacher.tokenizer, student_,
-                           Tokenizer::load(student_));
-    } else {
-      const ModelConfig config = initial_student_config(options_.student, teacher.config);
-      student_ = root_ / "student-init";
-      const RunSettings inputs = {
-          {"config_sha256", sha256_hex(config.hf_json)},
-          {"tokenizer_sha256", sha256_hex_of_file(teacher_directory / "tokenizer.json")},
-          {"seed", std::to_string(options_.seed)}};
-      stage("student-init", inputs, {"student-init/SHA256SUMS", "student-init/model.safetensors"},
-            [&]() -> boost::json::object {
-              write_initial_student(config, teacher_directory,
-                                    static_cast<std::uint64_t>(options_.seed), student_);
-              return {};
-            });
-    }
-    const ModelConfig student = read_model_config(student_ / "config.json");
-    if (options_.kd_weight > 0.0 && student.vocab_size != teacher.config.vocab_size) {
-      throw InputError({.source = (student_ / "config.json").string(),
-                        .field = "vocab_size",
-                        .expected = std::to_string(teacher.config.vocab_size) +
-                                    ", the teacher's, where kd_weight is above 0",
-                        .actual = std::to_string(student.vocab_size)});
-    }
-    check_prompt_lengths(options_.eval_dataset_name, data_.test, data_.prompt_template,
-                         teacher.tokenizer, student, options_.max_completion_length);
+    student_ = options_.student;
+    if (fs::is_directory(student_)) return;
+    const ModelConfig config = student_config(options_, teacher);
+    student_ = root_ / "student-init";
+    const RunSettings inputs = {
+        {"config_sha256", sha256_hex(config.hf_json)},
+        {"tokenizer_sha256", sha256_hex_of_file(teacher_directory / "tokenizer.json")},
+        {"seed", std::to_string(options_.seed)}};
+    stage("student-init", inputs, {"student-init/SHA256SUMS", "student-init/model.safetensors"},
+          [&]() -> boost::json::object {
+            write_initial_student(config, teacher_directory,
+                                  static_cast<std::uint64_t>(options_.seed), student_);
+            return {};
+          });
   }
 
-  SftConfig student_config() const {
+  SftConfig training_config() const {
     SftConfig config = options_;
     config.model_name_or_path = student_.string();
     config.output_dir = (root_ / "student-run").string();
@@ -261,7 +219,7 @@ class DistillRun {
   }
 
   void train_student() {
-    const SftConfig config = student_config();
+    const SftConfig config = training_config();
     RunSettings inputs = run_settings(config);
     inputs.emplace_back("student_sha256", model_sha256_of(student_, options_.dtype));
     inputs.emplace_back("traces_sha256", sha256_hex_of_file(root_ / "traces.jsonl"));
@@ -270,10 +228,18 @@ class DistillRun {
       inputs.emplace_back("kd_weight", json_number(options_.kd_weight));
       inputs.emplace_back("teacher_sha256", teacher_sha256_);
     }
-    // What a run of other inputs left there cannot be resumed.
-    if (!manifest_->begun("student", inputs)) fs::remove_all(config.output_dir);
+    if (!manifest_->begun("student", inputs)) put_aside(config.output_dir);
     stage("student", inputs, {"student/SHA256SUMS", "student/model.safetensors"},
           [&] { return train(config, inputs); });
+  }
+
+  // What a run of other inputs left there cannot be resumed.
+  void put_aside(const fs::path& run) const {
+    if (!fs::exists(run)) return;
+    const fs::path previous = run.string() + ".previous";
+    fs::remove_all(previous);
+    fs::rename(run, previous);
+    hooks_.note("student: the training run of other inputs is kept as " + previous.string());
   }
 
   boost::json::object train(const SftConfig& config, const RunSettings& inputs) {
@@ -330,6 +296,7 @@ class DistillRun {
     result.difference = paired_difference(result.teacher_policy().evaluation.right_shares,
                                           result.student_policy().evaluation.right_shares,
                                           static_cast<std::uint64_t>(options_.seed));
+    result.seconds = seconds_;
     write_file_atomically(root_ / "evaluation.json",
                           write_json(distill_json(result), JsonLayout::indented) + "\n");
     return result;
@@ -345,10 +312,12 @@ class DistillRun {
     inputs.emplace_back("num_eval_generations", std::to_string(options_.num_eval_generations));
     inputs.emplace_back("max_completion_length", std::to_string(options_.max_completion_length));
     inputs.emplace_back("temperature", json_number(options_.temperature));
-    inputs.emplace_back("reward", options_.reward_funcs[0]);
+    inputs.emplace_back("reward", identities_[0]);
     const std::string file = "evaluation/" + name + ".json";
-    stage("evaluation of the " + name, inputs, {file}, [&]() -> boost::json::object {
-      const Evaluation evaluation = evaluate_now(policy);
+    const std::string stage_name = "evaluation of the " + name;
+    stage(stage_name, inputs, {file}, [&]() -> boost::json::object {
+      const Evaluation evaluation = evaluate_now(policy, stage_name);
+      note_failures(stage_name, evaluation.reward_failures, "");
       write_file_atomically(root_ / file,
                             write_json(evaluation_record(evaluation), JsonLayout::indented) + "\n");
       return evaluation_json(evaluation);
@@ -361,17 +330,35 @@ class DistillRun {
             .bytes = weight_bytes(checkpoint)};
   }
 
-  Evaluation evaluate_now(LoadedPolicy& policy) const {
+  Evaluation evaluate_now(LoadedPolicy& policy, const std::string& stage_name) const {
     LocalEngine engine(context_, policy.packed,
                        {.max_num_seqs = options_.max_num_seqs,
                         .page_size = options_.page_size,
                         .on_progress = [this](const GenerationStatistics&) { check_stop(); }});
-    const WeightedRewards right = named_rewards({options_.reward_funcs[0]}, {});
-    return evaluate(engine, policy.tokenizer, data_.prompt_template, data_.test, right.reward(0),
-                    {.num_generations = options_.num_eval_generations,
-                     .max_completion_length = options_.max_completion_length,
-                     .temperature = options_.temperature,
-                     .seed = static_cast<std::uint64_t>(options_.seed)});
+    std::int64_t per_problem = options_.num_eval_generations;
+    EvaluationOptions options{.num_generations = per_problem,
+                              .max_completion_length = options_.max_completion_length,
+                              .temperature = options_.temperature,
+                              .seed = static_cast<std::uint64_t>(options_.seed),
+                              .on_samples = [&](const EvaluatedSamples&) { per_problem = 1; },
+                              .on_reward_error = rewards_.on_error()};
+    try {
+      return evaluate(engine, policy.tokenizer, data_.prompt_template, data_.test,
+                      rewards_.reward(0), options);
+    } catch (const RewardError& error) {
+      const auto problem = error.item() / static_cast<std::size_t>(per_problem);
+      throw RewardError(error.reward(), error.item(), error.outcome(),
+                        stage_name + ", problem " + data_.test[problem].id);
+    }
+  }
+
+  void note_failures(const std::string& stage, std::int64_t failures,
+                     const std::string& first) const {
+    if (failures == 0) return;
+    hooks_.note(stage + ": rewards failed " + std::to_string(failures) +
+                " times on completions, which " +
+                (rewards_.on_error() == OnRewardError::zero ? "get 0 there" : "are left out") +
+                (first.empty() ? "" : "; the first: " + first));
   }
 
   void progress(const std::string& name, const std::string& unit, std::int64_t done,
@@ -384,106 +371,23 @@ class DistillRun {
   const DistillData& data_;
   const DistillHooks& hooks_;
   fs::path root_;
-  WeightedRewards rewards_;
+  const WeightedRewards& rewards_;
+  std::vector<std::string> identities_;  // of the rewards
   std::string numerics_;
   std::unique_ptr<DirectoryLock> lock_;
-  std::unique_ptr<DistillManifest> manifest_;
+  std::unique_ptr<StageManifest> manifest_;
   std::string teacher_sha256_;
-  fs::path student_;  // where it begins
+  fs::path student_;      // where it begins
+  double seconds_ = 0.0;  // of the stages
 };
 
 }  // namespace
 
-std::int64_t num_sampled_problems(const DistillOptions& options, const DistillData& data) {
-  const auto all = static_cast<std::int64_t>(data.train.size());
-  return options.num_problems == 0 ? all : std::min(options.num_problems, all);
-}
-
-DistillData load_distill_data(const DistillOptions& options) {
-  const auto seed = static_cast<std::uint64_t>(options.seed);
-  const bool same = options.eval_dataset_name.empty();
-  if (same && fs::exists(options.dataset_name)) {
-    throw InputError({.source = "eval_dataset_name",
-                      .field = "",
-                      .expected = "a file of test problems, as " + options.dataset_name +
-                                  " is a file and has no splits",
-                      .actual = "nothing"});
-  }
-  return distill_data(
-      options,
-      load_problems(options.dataset_name, options.dataset_split, "train", options.columns, seed),
-      load_problems(same ? options.dataset_name : options.eval_dataset_name,
-                    options.eval_dataset_split, "test", options.columns, seed),
-      named_prompt(options.prompt_template));
-}
-
-DistillData distill_data(const DistillOptions& options, const std::vector<Problem>& train,
-                         std::vector<Problem> test, PromptTemplate prompt_template) {
-  // Also those that are not evaluated are held out.
-  DistillData data{.train = without_held_out(train, test),
-                   .held_out = 0,
-                   .test = std::move(test),
-                   .prompt_template = std::move(prompt_template)};
-  data.held_out = static_cast<std::int64_t>(train.size() - data.train.size());
-  if (data.train.empty()) {
-    throw InputError({.source = options.dataset_name,
-                      .field = "",
-                      .expected = "a problem that is not among the test problems",
-                      .actual = "none of " + std::to_string(train.size())});
-  }
-  const auto limit = static_cast<std::size_t>(options.num_eval_problems);
-  if (limit > 0 && data.test.size() > limit) data.test.resize(limit);
-  return data;
-}
-
 DistillResult distill(const Context& context, const DistillOptions& options,
-                      const DistillData& data, const DistillHooks& hooks) {
-  return DistillRun(context, options, data, hooks).run();
-}
-
-std::string distill_table(const DistillResult& result) {
-  std::string text = evaluation_header();
-  for (const EvaluatedPolicy& policy : result.policies)
-    text += evaluation_row(policy.name, policy.evaluation);
-  char line[200];
-  std::snprintf(line, sizeof line, "\n%-24s %12s %12s %12s %10s\n", "policy", "parameters",
-                "active", "bytes", "tokens/s");
-  text += line;
-  for (const EvaluatedPolicy& policy : result.policies) {
-    std::snprintf(
-        line, sizeof line, "%-24.100s %12lld %12lld %12lld %10.0f\n", policy.name.c_str(),
-        static_cast<long long>(policy.parameters), static_cast<long long>(policy.active_parameters),
-        static_cast<long long>(policy.bytes),
-        static_cast<double>(policy.evaluation.sampled_tokens) / policy.evaluation.seconds);
-    text += line;
-  }
-  std::snprintf(line, sizeof line,
-                "\nteacher less student: %+.1f points of pass@1 (paired, 95 %% %+.1f to %+.1f)\n",
-                100 * result.difference.mean, 100 * result.difference.low,
-                100 * result.difference.high);
-  return text + line;
-}
-
-boost::json::object policy_json(const EvaluatedPolicy& policy) {
-  boost::json::object json = evaluation_json(policy.evaluation);
-  json["parameters"] = policy.parameters;
-  json["active_parameters"] = policy.active_parameters;
-  json["bytes"] = policy.bytes;
-  json["tokens_per_second"] =
-      static_cast<double>(policy.evaluation.sampled_tokens) / policy.evaluation.seconds;
-  return json;
-}
-
-boost::json::object distill_json(const DistillResult& result) {
-  boost::json::object json;
-  for (const EvaluatedPolicy& policy : result.policies) {
-    json[policy.name] = policy_json(policy);
-    json[policy.name].as_object()["checkpoint"] = policy.checkpoint.string();
-  }
-  json["teacher_less_student"] = {
-      {"pass_at_1", result.difference.mean},
-      {"ci95", boost::json::array{result.difference.low, result.difference.high}}};
-  return json;
+                      const DistillData& data, const WeightedRewards& rewards,
+                      const DistillHooks& hooks) {
+  check_models(options, data);
+  return DistillRun(context, options, data, rewards, hooks).run();
 }
 
 }  // namespace zeroth

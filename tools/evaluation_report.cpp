@@ -50,6 +50,7 @@ boost::json::object evaluation_record(const Evaluation& e) {
           {"format_rate", e.format_rate},
           {"mean_length", e.mean_length},
           {"sampled_tokens", e.sampled_tokens},
+          {"reward_failures", e.reward_failures},
           {"seconds", e.seconds},
           {"right_shares", boost::json::array(e.right_shares.begin(), e.right_shares.end())}};
 }
@@ -68,6 +69,7 @@ Evaluation read_evaluation_record(const JsonReader& json) {
   e.format_rate = json.get_double("format_rate");
   e.mean_length = json.get_double("mean_length");
   e.sampled_tokens = json.get_int64("sampled_tokens");
+  e.reward_failures = json.get_int64("reward_failures", 0);
   e.seconds = json.get_double("seconds");
   for (const JsonReader& share : json.child("right_shares").elements())
     e.right_shares.push_back(share.as_double());

@@ -51,6 +51,17 @@ void try_on(const Reward& reward, std::span<const Problem> problems) {
   reward.try_on(first_items(problems));
 }
 
+std::vector<std::string> reward_identities(const WeightedRewards& rewards) {
+  std::vector<std::string> identities;
+  for (const std::string_view name : rewards.names()) {
+    std::string identity(name);
+    if (const auto* hosted = dynamic_cast<const HostedReward*>(&rewards.reward(identities.size())))
+      identity += " of sha256 " + std::string(hosted->file_sha256());
+    identities.push_back(std::move(identity));
+  }
+  return identities;
+}
+
 std::string isolation_of(const WeightedRewards& rewards, const std::vector<std::string>& names) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {

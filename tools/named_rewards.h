@@ -28,6 +28,10 @@ WeightedRewards named_rewards(const std::vector<std::string>& names,
 void try_on(const WeightedRewards& rewards, std::span<const Problem> problems);
 void try_on(const Reward& reward, std::span<const Problem> problems);
 
+/// What the scores of each reward are a function of, beside what it scores: its name and, for one
+/// of the user's own, the hash of its file. What that file reads or imports is not looked at.
+std::vector<std::string> reward_identities(const WeightedRewards& rewards);
+
 /// "brevity (brevity.so, seccomp), …": the rewards among them that live in processes, and how far
 /// these are held; empty for none.
 std::string isolation_of(const WeightedRewards& rewards, const std::vector<std::string>& names);

@@ -24,6 +24,7 @@
 #include "tools/cold_start.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
+#include "tools/distill_report.h"
 #include "tools/evaluation_report.h"
 #include "tools/init.h"
 #include "tools/loaded_policy.h"

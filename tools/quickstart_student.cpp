@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tools/named_rewards.h"
+
 namespace zeroth {
 
 DistillResult quickstart_student(const Context& context, const QuickstartConfig& config,
@@ -26,7 +28,8 @@ DistillResult quickstart_student(const Context& context, const QuickstartConfig&
   options.warmup_steps = std::min(options.warmup_steps, config.student_steps / 2);
   if (config.smoke) options.reward_threshold = -1.0;  // nothing is right yet
   check(options);
-  return distill(context, options, distill_data(options, train, test, prompt_template), hooks);
+  return distill(context, options, distill_data(options, train, test, prompt_template),
+                 named_rewards(options.reward_funcs, {}, options), hooks);
 }
 
 }  // namespace zeroth

@@ -4,101 +4,25 @@
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "tests/support/zeroth_command.h"
+#include "system/file.h"
+#include "tests/end_to_end/distill_setting.h"
 
 namespace zeroth {
 namespace {
 
 using testing::contains;
+using testing::kDistill;
+using testing::lines;
 using testing::Outcome;
-using testing::TemporaryDirectory;
+using testing::write;
 using testing::zeroth_command;
+using Setting = testing::DistillSetting;
 
 namespace fs = std::filesystem;
-
-// A random teacher is right about nothing: every sample that ends is kept.
-const testing::Flags kDistill("distill", {{"teacher_model_name_or_path", "teacher"},
-                                          {"student", "tiny-dense-student"},
-                                          {"dataset_name", "train.jsonl"},
-                                          {"eval_dataset_name", "test.jsonl"},
-                                          {"prompt_template", "question.txt"},
-                                          {"reward_funcs", "accuracy_in_format,format"},
-                                          {"reward_threshold", "-1"},
-                                          {"num_generations", "100"},
-                                          {"max_completion_length", "16"},
-                                          {"num_eval_generations", "3"},
-                                          {"max_steps", "4"},
-                                          {"warmup_steps", "1"},
-                                          {"save_steps", "1"},
-                                          {"per_device_train_batch_size", "4"},
-                                          {"dtype", "float32"},
-                                          {"seed", "3"},
-                                          {"output_dir", "run"}});
-
-void write(const fs::path& file, const std::string& text) {
-  std::ofstream(file, std::ios::binary) << text;
-}
-
-std::string problem(int a, int b, const char* plus = "+") {
-  const std::string sum = std::to_string(a) + plus + std::to_string(b) + "=";
-  return "{\"question\": \"" + sum + "\", \"answer\": \"" + std::to_string(a + b) + "\"}\n";
-}
-
-// A directory with a teacher, twelve training problems of which two are test problems, three test
-// problems.
-struct Setting {
-  Setting() {
-    std::string train;
-    for (int i = 0; i < 10; ++i) train += problem(10 + i, 20);
-    write(directory / "train.jsonl", train + problem(90, 91) + problem(90, 92, " + "));
-    write(directory / "test.jsonl", problem(90, 91) + problem(90, 92) + problem(90, 93));
-    write(directory / "question.txt", "{question}");
-    init("teacher", "tiny-mla-moe", "'0123456789+=;? '");
-  }
-  void init(const std::string& name, const std::string& architecture,
-            const std::string& tokenizer) const {
-    const Outcome outcome =
-        zeroth_command(directory, "init --architecture " + architecture + " --tokenizer " +
-                                      tokenizer + " --output_dir " + name + " --seed 3");
-    INFO(outcome.err);
-    REQUIRE(outcome.exit_code == 0);
-  }
-  Outcome run(const std::map<std::string, std::string>& changes = {}) const {
-    return zeroth_command(directory, kDistill.with(changes));
-  }
-  Outcome done(const std::map<std::string, std::string>& changes = {}) const {
-    const Outcome outcome = run(changes);
-    INFO(outcome.err);
-    REQUIRE(outcome.exit_code == 0);
-    return outcome;
-  }
-  void refuses(const std::map<std::string, std::string>& changes,
-               const std::vector<std::string>& parts) const {
-    const Outcome outcome = run(changes);
-    INFO(outcome.err);
-    CHECK(outcome.exit_code == 2);
-    for (const std::string& part : parts) {
-      INFO(part);
-      CHECK(contains(outcome.err, part));
-    }
-  }
-  std::string bytes(const std::string& file) const { return read_file(directory / file); }
-  boost::json::object json(const std::string& file) const {
-    return boost::json::parse(bytes(file)).as_object();
-  }
-  TemporaryDirectory directory;
-};
-
-std::vector<std::string> lines(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> out;
-  for (std::string line; std::getline(in, line);) out.push_back(line);
-  return out;
-}
 
 }  // namespace
 
@@ -283,6 +207,144 @@ TEST_CASE("distill: --dry-run says what would be done and writes nothing", "[end
   CHECK(contains(outcome.out, "10 of 10 problems (2 more are test problems), 100 samples of each"));
   CHECK(contains(outcome.out, "MiB  in all"));
   CHECK_FALSE(fs::exists(setting.directory / "run"));
+}
+
+TEST_CASE("distill: what a changed key replaces is kept, for one generation", "[end_to_end]") {
+  const Setting setting;
+  setting.done();
+  const std::string samples = setting.bytes("run/samples.jsonl");
+  const std::string metrics = setting.bytes("run/student-run/metrics.jsonl");
+  Outcome outcome = setting.done({{"temperature", "0.9"}});
+  CHECK(contains(outcome.err, "kept as samples.jsonl.previous"));
+  CHECK(contains(outcome.err, "kept as run/student-run.previous"));
+  CHECK(setting.bytes("run/samples.jsonl.previous") == samples);
+  CHECK(setting.bytes("run/student-run.previous/metrics.jsonl") == metrics);
+  setting.done({{"temperature", "0.8"}});
+  CHECK(setting.bytes("run/samples.jsonl.previous") != samples);
+
+  // Fewer problems leave the store as it is: as many as before sample nothing.
+  setting.done({{"output_dir", "other"}});
+  setting.done({{"output_dir", "other"}, {"num_problems", "6"}});
+  CHECK(setting.bytes("other/samples.jsonl") == samples);
+  const boost::json::object manifest = setting.json("other/manifest.json");
+  const boost::json::value& outputs = manifest.at("stages").at("traces").at("outputs");
+  CHECK(outputs.at("problems").to_number<int>() == 6);
+  CHECK(outputs.at("counts").at("sampled").to_number<int>() == 600);
+}
+
+TEST_CASE("distill: a missing base or student is noticed before anything runs", "[end_to_end]") {
+  const Setting setting;
+  for (const char* dry : {"", " --dry-run"}) {
+    const auto refuses = [&](const std::string& key, const std::string& value,
+                             const std::string& part) {
+      setting.refuses_at_once({{key, value + dry}}, {part});
+    };
+    refuses("base_model_name_or_path", "nowhere", "nowhere/config.json");
+    refuses("student", "nowhere", "student: expected the directory of a checkpoint, or");
+    refuses("student", "no-such-architecture", "or tiny-dense, another name");
+    refuses("reward_funcs", "acuracy", "accuracy");
+    refuses("reward_funcs", "python:nowhere.py:rule", "nowhere.py");
+  }
+  fs::create_directory(setting.directory / "empty");
+  setting.refuses_at_once({{"student", "empty"}}, {"empty/config.json"});
+  setting.init("base", "tiny-dense", "'0123456789+=;? '");
+  fs::remove(setting.directory / "base/model.safetensors");
+  setting.refuses_at_once({{"base_model_name_or_path", "base"}}, {"base", "model.safetensors"});
+}
+
+TEST_CASE("distill: a student that takes ids otherwise than the teacher is refused",
+          "[end_to_end]") {
+  const Setting setting;
+  const auto edit = [&](const std::string& file, const std::string& from, const std::string& to) {
+    std::string text = setting.bytes(file);
+    const std::size_t at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    write(setting.directory / file, text.replace(at, from.size(), to));
+  };
+  const auto copy = [&](const std::string& name) {
+    fs::copy(setting.directory / "dense", setting.directory / name, fs::copy_options::recursive);
+  };
+  setting.init("dense", "tiny-dense-student", "'0123456789+=;? '");
+  copy("ends");
+  edit("ends/config.json", "\"eos_token_id\": 17", "\"eos_token_id\": 16");
+  setting.refuses_at_once({{"student", "ends"}},
+                          {"ends/config.json: eos_token_id", "expected 17", "got 16"});
+  copy("kinds");
+  std::string text = setting.bytes("kinds/tokenizer.json");
+  const std::size_t special = text.rfind("\"special\": false");
+  REQUIRE(special != std::string::npos);
+  write(setting.directory / "kinds/tokenizer.json", text.replace(special, 16, "\"special\": true"));
+  setting.refuses_at_once({{"student", "kinds"}},
+                          {"kinds/tokenizer.json: model.vocab", "</answer>\", added, special"});
+  // Two merges in one order or the other.
+  copy("merges");
+  for (const char* name : {"teacher", "merges"}) {
+    const std::string file = std::string(name) + "/tokenizer.json";
+    edit(file, "\"vocab\": {", "\"vocab\": {\"12\": 22, \"23\": 23, ");
+    edit(file, "\"merges\": []",
+         name == std::string("teacher") ? "\"merges\": [\"1 2\", \"2 3\"]"
+                                        : "\"merges\": [\"2 3\", \"1 2\"]");
+  }
+  setting.refuses_at_once({{"student", "merges"}}, {"model.merges", "merge 0 being \"1\" \"2\"",
+                                                    "merge 0 being \"2\" \"3\""});
+}
+
+TEST_CASE("distill: a directory of a run stands for its model, and none is trained over itself",
+          "[end_to_end]") {
+  const Setting setting;
+  setting.done();
+  const std::string student = setting.bytes("run/student/model.safetensors");
+  setting.refuses({{"student", "run"}}, {"student: expected", "run/student", "writes anew"});
+  setting.refuses({{"base_model_name_or_path", "run/student-run/checkpoint-4"}},
+                  {"base_model_name_or_path", "run/student-run"});
+  CHECK(setting.bytes("run/student/model.safetensors") == student);
+  // Elsewhere it goes on from there.
+  Outcome outcome = setting.done({{"student", "run"}, {"output_dir", "second"}});
+  CHECK(contains(outcome.err, "model: run/student\n"));
+  outcome = setting.done({{"student", "second/student-run"}, {"output_dir", "third"}});
+  CHECK(contains(outcome.err, "model: second/student-run/checkpoint-4\n"));
+}
+
+TEST_CASE("distill: a directory in which another works stays as it is", "[end_to_end]") {
+  const Setting setting;
+  setting.done();
+  const std::string config = setting.bytes("run/config.toml");
+  {
+    const DirectoryLock lock(setting.directory / "run");
+    setting.refuses({{"learning_rate", "0.001"}}, {"run"});
+    CHECK(setting.bytes("run/config.toml") == config);
+  }
+  setting.done({{"learning_rate", "0.001"}});  // control
+  CHECK(setting.bytes("run/config.toml") != config);
+}
+
+TEST_CASE("distill: ends with a report of the student's training, as zeroth report writes it",
+          "[end_to_end]") {
+  const Setting setting;
+  const Outcome outcome = setting.done();
+  CHECK(contains(outcome.err, "wrote run/report.html"));
+  const std::string page = setting.bytes("run/report.html");
+  CHECK(contains(page, "run, student"));
+  const Outcome again = zeroth_command(setting.directory, "report run --output again.html");
+  INFO(again.err);
+  REQUIRE(again.exit_code == 0);
+  CHECK(setting.bytes("again.html") == page);
+}
+
+TEST_CASE("distill: errors about test problems of a generator name it", "[end_to_end]") {
+  const Setting setting;
+  setting.init("short", "tiny-dense-student", "'0123456789+=;? '");
+  std::string config = setting.bytes("short/config.json");
+  const std::string key = "\"max_position_embeddings\": ";
+  const std::size_t at = config.find(key);
+  REQUIRE(at != std::string::npos);
+  write(setting.directory / "short/config.json",
+        config.replace(at, config.find(',', at) - at, key + "20"));
+  setting.refuses_at_once(
+      {{"student", "short"}, {"dataset_name", "sums"}, {"eval_dataset_name", "''"}},
+      {"zeroth: sums: ", "max_position_embeddings (20)"});
+  const Outcome help = zeroth_command(setting.directory, "distill --help");
+  CHECK(contains(help.out, "samples.jsonl, traces.jsonl"));
 }
 
 }  // namespace zeroth

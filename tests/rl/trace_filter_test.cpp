@@ -64,6 +64,29 @@ TEST_CASE("select_traces: every filter drops its sample and counts it once", "[r
   CHECK(open.duplicate == 2);
 }
 
+TEST_CASE("select_traces: a reward that does not apply is not asked, and no score drops a sample",
+          "[rl]") {
+  const auto scored = [](std::optional<double> first, std::optional<double> second, bool score) {
+    SampledTrace sample = trace({9, 2});
+    sample.rewards = {first, second};
+    sample.scored = score;
+    return sample;
+  };
+  SampledProblem sampled{
+      .problem = 0, .id = "p", .question = "", .answer = "", .prompt = {1}, .samples = {}};
+  const TraceFilterOptions options{.reward_threshold = 0.5, .max_traces_per_problem = 0};
+  const auto counts_of = [&](SampledTrace sample) {
+    sampled.samples = {std::move(sample)};
+    TraceCounts counts;
+    select_traces(sampled, options, counts);
+    return counts;
+  };
+  CHECK(counts_of(scored(1.0, std::nullopt, true)).kept == 1);
+  CHECK(counts_of(scored(0.0, std::nullopt, true)).wrong == 1);
+  CHECK(counts_of(scored(std::nullopt, std::nullopt, false)).unscored == 1);
+  CHECK(counts_of(scored(1.0, std::nullopt, false)).unscored == 1);  // the other one failed
+}
+
 TEST_CASE("longest_loop: runs of one, two and many tokens by hand", "[rl]") {
   CHECK(longest_loop(std::vector<std::int32_t>{}) == 0);
   CHECK(longest_loop(std::vector<std::int32_t>{7, 7, 7}) == 0);  // three times is no loop
@@ -84,6 +107,12 @@ TEST_CASE("longest_loop: runs of one, two and many tokens by hand", "[rl]") {
 TEST_CASE("without_held_out: a test problem in other spelling is found", "[rl]") {
   CHECK(normalized_question(" 12 + 34\t=\n") == "12+34=");
   CHECK(normalized_question("What IS é?") == "whatisé?");
+  for (const char* space : {"\u00A0", "\u2003", "\u1680", "\u2000", "\u200A", "\u2028", "\u2029",
+                            "\u202F", "\u205F", "\u3000", "\u200B", "\uFEFF", "\xC2\x85"})
+    CHECK(normalized_question(std::string("12") + space + "+34=") == "12+34=");
+  // Controls: neighbours of theirs are letters and signs, and case is folded in ASCII only.
+  for (const char* sign : {"\u00A1", "\u2010", "\u2030", "\u3001", "\u00C9"})
+    CHECK(normalized_question(sign) == sign);
   const std::vector<Problem> train = {problem("1+2="), problem("3+4="), problem("How many Eggs?"),
                                       problem("3+5=")};
   const std::vector<Problem> test = {problem("3 + 4 ="), problem("how many eggs?")};

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::TemporaryDirectory;
 
-const std::string kKey(64, 'a');
+const TraceStoreKey kKey{std::string(64, 'a'), std::string(64, 'b')};
 
 SampledProblem sampled(std::int64_t i) {
   const auto token = static_cast<std::int32_t>(i);
@@ -26,7 +26,12 @@ SampledProblem sampled(std::int64_t i) {
       .answer = "7",
       .prompt = {1, token},
       .samples = {{.tokens = {token, 2}, .text = "t\t", .finished = true, .rewards = {1.0, 0.1}},
-                  {.tokens = {5}, .text = "", .finished = false, .rewards = {0.0, -1e-9}}}};
+                  {.tokens = {5}, .text = "", .finished = false, .rewards = {0.0, -1e-9}},
+                  {.tokens = {6, 2},
+                   .text = "u",
+                   .finished = true,
+                   .rewards = {std::nullopt, 0.5},
+                   .scored = false}}};
 }
 
 std::vector<SampledProblem> block(std::int64_t number) {
@@ -66,14 +71,71 @@ TEST_CASE("trace_store: what is read is what was appended, also by another proce
   CHECK_THROWS_AS(store.read(2), std::invalid_argument);
 }
 
-TEST_CASE("trace_store: a store of another key is begun anew, and that is told", "[rl]") {
+TEST_CASE("trace_store: a store of another key is put aside, and that is told", "[rl]") {
   const TemporaryDirectory directory;
   fill(directory.path(), 2);
+  const std::string samples = bytes(directory.path() / "samples.jsonl");
   std::string note;
-  TraceStore store(directory.path(), std::string(64, 'b'), [&](const std::string& n) { note = n; });
-  CHECK(store.num_blocks() == 0);
-  CHECK(note.find("other inputs or damaged") != std::string::npos);
-  CHECK(fs::file_size(directory.path() / "samples.jsonl") == 0);
+  const auto take_note = [&](const std::string& n) { note = n; };
+  const TraceStoreKey other{std::string(64, 'c'), kKey.rewards};
+  {
+    TraceStore store(directory.path(), other, take_note);
+    CHECK(store.num_blocks() == 0);
+    CHECK(note.find("other inputs or damaged") != std::string::npos);
+    CHECK(note.find("samples.jsonl.previous") != std::string::npos);
+    CHECK(fs::file_size(directory.path() / "samples.jsonl") == 0);
+    CHECK(bytes(directory.path() / "samples.jsonl.previous") == samples);
+    store.append(block(0));
+  }
+  CHECK(TraceStore::previous(directory.path(), other.samples, {}) == nullptr);
+  const auto previous = TraceStore::previous(directory.path(), kKey.samples, {});
+  REQUIRE(previous != nullptr);
+  REQUIRE(previous->num_blocks() == 2);
+  CHECK(previous->read(1) == block(1));
+
+  // One generation: a third store puts the second in the place of the first.
+  const TraceStore third(directory.path(), {std::string(64, 'd'), kKey.rewards}, take_note);
+  CHECK(TraceStore::previous(directory.path(), kKey.samples, {}) == nullptr);
+  REQUIRE(TraceStore::previous(directory.path(), other.samples, {}) != nullptr);
+  CHECK(TraceStore::previous(directory.path(), other.samples, {})->read(0) == block(0));
+}
+
+TEST_CASE("trace_store: under other rewards the samples that are there most fully are kept",
+          "[rl]") {
+  const TemporaryDirectory directory;
+  fill(directory.path(), 3);
+  std::string note;
+  const auto take_note = [&](const std::string& n) { note = n; };
+  const auto of_rewards = [](char c) { return TraceStoreKey{kKey.samples, std::string(64, c)}; };
+  {
+    TraceStore store(directory.path(), of_rewards('x'), take_note);
+    CHECK(note.find("its samples are scored again") != std::string::npos);
+    store.append(block(0));  // and is interrupted here
+  }
+  for (const char rewards : {'y', 'z'}) {
+    const TraceStore store(directory.path(), of_rewards(rewards), take_note);
+    CHECK(store.num_blocks() == 0);
+    const auto previous = TraceStore::previous(directory.path(), kKey.samples, {});
+    REQUIRE(previous != nullptr);
+    CHECK(previous->num_blocks() == 3);
+  }
+  // Control: what has more is the new previous one.
+  {
+    TraceStore store(directory.path(), of_rewards('z'), take_note);
+    for (int b = 0; b < 4; ++b) store.append(block(b));
+  }
+  const TraceStore store(directory.path(), of_rewards('x'), take_note);
+  CHECK(TraceStore::previous(directory.path(), kKey.samples, {})->num_blocks() == 4);
+}
+
+TEST_CASE("trace_store: putting a store aside may be cut between its files", "[rl]") {
+  const TemporaryDirectory directory;
+  fill(directory.path(), 2);
+  fs::rename(directory.path() / "samples.jsonl", directory.path() / "samples.jsonl.previous");
+  const TraceStore store(directory.path(), {std::string(64, 'c'), kKey.rewards}, {});
+  const auto previous = TraceStore::previous(directory.path(), kKey.samples, {});
+  REQUIRE(previous != nullptr);
+  CHECK(previous->num_blocks() == 2);
 }
 
 TEST_CASE("trace_store: cut anywhere, it goes on after the last whole block to the same bytes",
@@ -157,8 +219,9 @@ TEST_CASE("trace_file: kept traces become examples, in the store's order", "[rl]
   store.append(block(1));
   const std::vector<std::string_view> names = {"accuracy", "length"};
   const fs::path file = directory.path() / "traces.jsonl";
-  const WrittenTraces written = write_traces(store, {.reward_threshold = 0.0}, names, file);
+  const WrittenTraces written = write_traces(store, 6, {.reward_threshold = 0.0}, names, file);
   CHECK(written.problems == 6);
+  CHECK(written.counts.unscored == 6);
   CHECK(written.problems_with_traces == 6);
   CHECK(written.counts.kept == 6);
   CHECK(written.counts.unfinished == 6);
@@ -169,6 +232,10 @@ TEST_CASE("trace_file: kept traces become examples, in the store's order", "[rl]
   CHECK(traces[4].completions == std::vector<std::vector<std::int32_t>>{{4, 2}});
   CHECK(bytes(file).find("\"rewards\":{\"accuracy\":1.0,\"length\":0.1}") != std::string::npos);
 
+  const fs::path fewer = directory.path() / "fewer.jsonl";
+  CHECK(write_traces(store, 4, {.reward_threshold = 0.0}, names, fewer).counts.sampled == 12);
+  CHECK(bytes(file).starts_with(bytes(fewer)));
+
   write(file, bytes(file) + "{\"prompt_ids\": [1], \"completion_ids\": []}\n");
   try {
     read_traces(file);
@@ -177,6 +244,21 @@ TEST_CASE("trace_file: kept traces become examples, in the store's order", "[rl]
     CHECK(error.parts().source == file.string() + ":7");
     CHECK(error.parts().field == "completion_ids");
   }
+}
+
+TEST_CASE("trace_file: a reward that does not apply is null", "[rl]") {
+  const TemporaryDirectory directory;
+  TraceStore store(directory.path(), kKey, {});
+  SampledProblem problem = sampled(1);
+  problem.samples = {
+      {.tokens = {5, 2}, .text = "", .finished = true, .rewards = {std::nullopt, 1.0}}};
+  store.append(std::vector{problem});
+  CHECK(store.read(0) == std::vector{problem});
+  const std::vector<std::string_view> names = {"accuracy", "length"};
+  const fs::path file = directory.path() / "traces.jsonl";
+  CHECK(write_traces(store, 1, {.reward_threshold = 0.0}, names, file).counts.kept == 1);
+  CHECK(bytes(file).find("\"rewards\":{\"accuracy\":null,\"length\":1.0}") != std::string::npos);
+  CHECK(read_traces(file).size() == 1);
 }
 
 }  // namespace zeroth

@@ -1,10 +1,12 @@
-#include "tools/distill_manifest.h"
+#include "tools/stage_manifest.h"
 
+#include <exception>
 #include <optional>
 
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "tools/clock.h"
 
 namespace zeroth {
 namespace {
@@ -42,7 +44,7 @@ void check_entry(const JsonReader& entry) {
 
 }  // namespace
 
-DistillManifest::DistillManifest(fs::path directory, Note note)
+StageManifest::StageManifest(fs::path directory, Note note)
     : directory_(std::move(directory)), note_(std::move(note)) {
   const fs::path file = directory_ / "manifest.json";
   if (!fs::exists(file)) return;
@@ -56,18 +58,18 @@ DistillManifest::DistillManifest(fs::path directory, Note note)
   }
 }
 
-const boost::json::object* DistillManifest::find(const std::string& stage) const {
+const boost::json::object* StageManifest::find(const std::string& stage) const {
   const boost::json::value* entry = stages_.if_contains(stage);
   return entry == nullptr ? nullptr : &entry->as_object();
 }
 
-bool DistillManifest::begun(const std::string& stage, const RunSettings& inputs) const {
+bool StageManifest::begun(const std::string& stage, const RunSettings& inputs) const {
   const boost::json::object* entry = find(stage);
   return entry != nullptr && !first_difference(inputs, inputs_of(*entry));
 }
 
-const boost::json::object* DistillManifest::finished(const std::string& stage,
-                                                     const RunSettings& inputs) const {
+const boost::json::object* StageManifest::finished(const std::string& stage,
+                                                   const RunSettings& inputs) const {
   const boost::json::object* entry = find(stage);
   if (entry == nullptr) return nullptr;
   if (const auto difference = first_difference(inputs, inputs_of(*entry))) {
@@ -86,11 +88,35 @@ const boost::json::object* DistillManifest::finished(const std::string& stage,
   return &entry->at("outputs").as_object();
 }
 
-boost::json::object& DistillManifest::entry(const std::string& stage) {
+const boost::json::object& StageManifest::run(const std::string& stage, const RunSettings& inputs,
+                                              const std::vector<std::string>& files,
+                                              const std::function<boost::json::object()>& work) {
+  if (const boost::json::object* outputs = finished(stage, inputs)) {
+    note_(stage + ": is there");
+    return *outputs;
+  }
+  begin(stage, inputs);
+  const double start = monotonic_seconds();
+  try {
+    boost::json::object outputs = work();
+    return finish(stage, std::move(outputs), files, monotonic_seconds() - start);
+  } catch (...) {
+    const std::exception_ptr reason = std::current_exception();
+    try {
+      pause(stage, monotonic_seconds() - start);
+    } catch (const std::exception& error) {
+      // Why the stage ended is worth more than that its seconds were lost.
+      note_(stage + ": its seconds could not be kept: " + error.what());
+    }
+    std::rethrow_exception(reason);
+  }
+}
+
+boost::json::object& StageManifest::entry(const std::string& stage) {
   return stages_.at(stage).as_object();
 }
 
-void DistillManifest::begin(const std::string& stage, const RunSettings& inputs) {
+void StageManifest::begin(const std::string& stage, const RunSettings& inputs) {
   const bool goes_on = begun(stage, inputs) && !find(stage)->at("finished").as_bool();
   const double before = goes_on ? seconds(stage) : 0.0;
   stages_[stage] = boost::json::object{{"finished", false},
@@ -101,15 +127,15 @@ void DistillManifest::begin(const std::string& stage, const RunSettings& inputs)
   write();
 }
 
-void DistillManifest::pause(const std::string& stage, double seconds) {
+void StageManifest::pause(const std::string& stage, double seconds) {
   entry(stage)["seconds"] = this->seconds(stage) + seconds;
   write();
 }
 
-const boost::json::object& DistillManifest::finish(const std::string& stage,
-                                                   boost::json::object outputs,
-                                                   const std::vector<std::string>& files,
-                                                   double seconds) {
+const boost::json::object& StageManifest::finish(const std::string& stage,
+                                                 boost::json::object outputs,
+                                                 const std::vector<std::string>& files,
+                                                 double seconds) {
   boost::json::object hashes;
   for (const std::string& name : files) hashes[name] = sha256_hex_of_file(directory_ / name);
   boost::json::object& json = entry(stage);
@@ -121,12 +147,12 @@ const boost::json::object& DistillManifest::finish(const std::string& stage,
   return json.at("outputs").as_object();
 }
 
-double DistillManifest::seconds(const std::string& stage) const {
+double StageManifest::seconds(const std::string& stage) const {
   const boost::json::object* entry = find(stage);
   return entry == nullptr ? 0.0 : entry->at("seconds").to_number<double>();
 }
 
-void DistillManifest::write() const {
+void StageManifest::write() const {
   const boost::json::object json = {{"zeroth", ZEROTH_VERSION}, {"stages", stages_}};
   write_file_atomically(directory_ / "manifest.json",
                         write_json(json, JsonLayout::indented) + "\n");
