@@ -384,7 +384,8 @@ void visit_fields(Visitor& v, SampleConfig& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("prompt", c.prompt, "text that fills the template's {question}; - = standard input");
   v("prompts_file", c.prompts_file,
-    "a prompt a line; a line that begins with { is a JSON object whose \"prompt\" it is; - = "
+    "a prompt a line; a blank one is passed over, and one that begins with { is a JSON object "
+    "whose \"prompt\" it is; - = "
     "standard input");
   v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
   v("num_generations", c.num_generations, "completions of each prompt");

@@ -53,8 +53,9 @@ std::vector<Prompt> prompts_of_lines(const std::string& text, const std::string&
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string line = text.substr(begin, end - begin);
     if (line.ends_with('\r')) line.pop_back();
+    const bool blank = line.find_first_not_of(" \t") == std::string::npos;
     const std::string source = file + ":" + std::to_string(++number);
-    if (!line.empty()) prompts.push_back({source, prompt_of_line(line, source)});
+    if (!blank) prompts.push_back({source, prompt_of_line(line, source)});
     begin = end + 1;
   }
   if (prompts.empty()) {

@@ -133,7 +133,7 @@ TEST_CASE("end to end: prompts from an argument, standard input and files", "[en
   checkpoint.write("prompt.txt", "1+2=\n");
   CHECK(checkpoint.run("sample - --n 3" + flags + " <prompt.txt") ==
         checkpoint.run("sample --prompt '1+2=' --n 3" + flags));
-  checkpoint.write("prompts.txt", "1+2=\n\n{\"prompt\": \"3+4=\", \"id\": 7}\r\n5+6=");
+  checkpoint.write("prompts.txt", "1+2=\n\n \t\r\n{\"prompt\": \"3+4=\", \"id\": 7}\r\n5+6=");
   const auto of_file = objects(checkpoint.run("sample --prompts_file prompts.txt --n 2" + flags));
   REQUIRE(of_file.size() == 6);
   CHECK(of_file[1] == of_argument[1]);  // of which there was one prompt, and three completions
