@@ -5,18 +5,21 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <optional>
-#include <sstream>
+#include <string>
+#include <vector>
 
 #include "rewards/registry.h"
 #include "rl/checkpoint.h"
 #include "rl/report.h"
 #include "rl/run_settings.h"
 #include "rl/train_grpo.h"
+#include "rl/training_numerics.h"
 #include "rollout/local_engine.h"
-#include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
 #include "tools/build.h"
@@ -34,39 +37,12 @@
 #include "tools/quickstart_settings.h"
 #include "tools/quickstart_student.h"
 #include "tools/rejection_sampling.h"
+#include "tools/stage_manifest.h"
 #include "tools/stop.h"
 
 namespace zeroth {
 
 namespace fs = std::filesystem;
-
-void check(const QuickstartConfig& config) {
-  const auto positive = [](const char* key, std::int64_t value, std::int64_t least) {
-    if (value >= least) return;
-    throw InputError({.source = "quickstart",
-                      .field = key,
-                      .expected = "at least " + std::to_string(least),
-                      .actual = std::to_string(value)});
-  };
-  positive("seed", config.seed, 0);
-  positive("max_steps", config.max_steps, 1);
-  positive("num_generations", config.num_generations, 2);
-  positive("num_prompts_per_step", config.num_prompts_per_step, 1);
-  positive("num_eval_generations", config.num_eval_generations, 1);
-  positive("num_student_problems", config.num_student_problems, 1);
-  positive("student_steps", config.student_steps, 0);
-}
-
-QuickstartConfig smoke_sizes(QuickstartConfig config) {
-  const auto at_most = [](std::int64_t& size, std::int64_t most) { size = std::min(size, most); };
-  at_most(config.max_steps, 2);
-  at_most(config.num_generations, 4);
-  at_most(config.num_prompts_per_step, 2);
-  at_most(config.num_eval_generations, 2);
-  at_most(config.num_student_problems, 20);
-  at_most(config.student_steps, 4);
-  return config;
-}
 
 namespace {
 
@@ -102,7 +78,11 @@ class Quickstart {
               << compute_.description() << ", " << config_.dtype << "\n";
     if (config_.smoke)
       std::cerr << "quickstart: smoke: a few steps of every phase; the numbers mean nothing\n";
-    check_settings();
+    fs::create_directories(root_);
+    const DirectoryLock lock(root_);
+    check_same_settings(root_ / "settings.txt", config_);
+    manifest_ = std::make_unique<StageManifest>(
+        root_, [](const std::string& text) { std::cerr << "quickstart: " << text << "\n"; });
     try {
       run_phases();
       return kExitDone;
@@ -135,42 +115,24 @@ class Quickstart {
     write_page();
   }
 
-  // What is finished in output_dir is used again, so it has to be of the same settings.
-  void check_settings() const {
-    QuickstartConfig same = config_;
-    same.control = false;
-    RunSettings settings = run_settings(same);
-    std::erase_if(settings, [](const auto& setting) {  // the student's stages look after themselves
-      return setting.first == "student_steps" || setting.first == "num_student_problems";
-    });
-    const std::string text = settings_text(settings);
-    const fs::path file = root_ / "settings.txt";
-    if (!fs::exists(file)) {
-      fs::create_directories(root_);
-      write_file_atomically(file, text);
-      return;
-    }
-    std::istringstream before(read_file(file));
-    std::istringstream now(text);
-    for (std::string expected, actual; std::getline(now, actual);) {
-      std::getline(before, expected);
-      if (expected == actual) continue;
-      throw InputError(
-          {.source = file.string(),
-           .field = "",
-           .expected =
-               expected + ", with which this directory was begun (another output_dir begins anew)",
-           .actual = actual});
-    }
+  // Runs a phase unless it is finished; its seconds are those of all its executions.
+  void phase(const std::string& name, const RunSettings& inputs,
+             const std::vector<std::string>& files,
+             const std::function<boost::json::object()>& work) {
+    manifest_->run(name, inputs, files, work);
+    seconds_[name] = manifest_->seconds(name);
   }
 
   void make_base() {
-    if (fs::exists(root_ / "base")) {
-      std::cerr << "quickstart: " << (root_ / "base").string() << " is there\n";
-      return;
-    }
+    phase("cold_start", {{"seed", std::to_string(config_.seed)}, {"dtype", config_.dtype}},
+          {"base/config.json", "base/model.safetensors"}, [&]() -> boost::json::object {
+            if (!fs::exists(root_ / "base")) start_cold();
+            return {};
+          });
+  }
+
+  void start_cold() {
     const double start = monotonic_seconds();
-    fs::create_directories(root_);
     if (!fs::exists(root_ / "init")) {
       InitConfig init;
       init.architecture = "tiny-mla-moe";
@@ -184,28 +146,41 @@ class Quickstart {
         config_.smoke ? kSmokeRule : ColdStartRule{}, task_, root_ / "init", root_ / "base",
         {.note = [](const std::string& text) { std::cerr << text << "\n"; },
          .check_stop = [this] { stop_.check(); }});
-    seconds_["cold_start"] = monotonic_seconds() - start;
     std::fprintf(stderr, "cold start: %lld + %lld steps, %lld tokens, %.1f s\n",
                  static_cast<long long>(result.skill_steps),
                  static_cast<long long>(result.habit_steps),
                  static_cast<long long>(result.trained_tokens), monotonic_seconds() - start);
   }
 
-  Evaluation measure(const fs::path& checkpoint, std::int64_t samples, const char* name) {
-    LoadedPolicy policy(checkpoint, config_.dtype);
-    LocalEngine engine(compute_.context(), policy.packed,
-                       {.on_progress = [this](const GenerationStatistics&) { stop_.check(); }});
-    const Evaluation evaluation =
-        evaluate(engine, policy.tokenizer, prompt_template_, test_, *right_,
-                 {.num_generations = samples,
-                  .max_completion_length = grpo_config().max_completion_length,
-                  .seed = static_cast<std::uint64_t>(config_.seed)});
+  Evaluation measure(const fs::path& checkpoint, std::int64_t samples, const std::string& name) {
+    const LoadedPolicy policy(checkpoint, config_.dtype);
     parameters_ = policy.weights.num_parameters();
     active_parameters_ = policy.weights.num_active_parameters();
-    seconds_[std::string("evaluate_") + name] = evaluation.seconds;
-    std::fprintf(stderr, "%s on %lld test problems: pass@1 %.3f, greedy %.3f (%.1f s)\n", name,
-                 static_cast<long long>(evaluation.num_problems), evaluation.pass_at_1.mean,
-                 evaluation.greedy, evaluation.seconds);
+    const EvaluationOptions options{.num_generations = samples,
+                                    .max_completion_length = grpo_config().max_completion_length,
+                                    .seed = static_cast<std::uint64_t>(config_.seed)};
+    const RunSettings inputs = {
+        {"model_sha256", model_sha256(policy.config, policy.weights)},
+        {"data_sha256", data_sha256(test_, prompt_template_)},
+        {"numerics", training_numerics(compute_.context(), parse_dtype(config_.dtype))},
+        {"num_generations", std::to_string(samples)},
+        {"max_completion_length", std::to_string(options.max_completion_length)},
+        {"seed", std::to_string(config_.seed)}};
+    const std::string file = "evaluation/" + name + ".json";
+    phase("evaluate_" + name, inputs, {file}, [&] {
+      fs::create_directories(root_ / "evaluation");
+      LocalEngine engine(compute_.context(), policy.packed,
+                         {.on_progress = [this](const GenerationStatistics&) { stop_.check(); }});
+      const Evaluation evaluation =
+          evaluate(engine, policy.tokenizer, prompt_template_, test_, *right_, options);
+      write_file_atomically(root_ / file,
+                            write_json(evaluation_record(evaluation), JsonLayout::indented) + "\n");
+      return evaluation_json(evaluation);
+    });
+    const Evaluation evaluation = read_evaluation_record(JsonReader::read(root_ / file));
+    std::fprintf(stderr, "%s on %lld test problems: pass@1 %.3f, greedy %.3f (%.1f s)\n",
+                 name.c_str(), static_cast<long long>(evaluation.num_problems),
+                 evaluation.pass_at_1.mean, evaluation.greedy, evaluation.seconds);
     return evaluation;
   }
 
@@ -235,14 +210,22 @@ class Quickstart {
   }
 
   fs::path reinforce() {
-    GrpoConfig grpo = grpo_config();
+    const GrpoConfig grpo = grpo_config();
+    const fs::path last = root_ / "grpo" / ("checkpoint-" + std::to_string(grpo.max_steps));
+    phase("grpo", run_settings(grpo), {fs::relative(last / "SHA256SUMS", root_).string()},
+          [&]() -> boost::json::object {
+            train(grpo);
+            return {};
+          });
+    return last;
+  }
+
+  void train(GrpoConfig grpo) {
     const LatestCheckpoint latest = latest_checkpoint(grpo.output_dir);
     if (latest.directory) {
-      if (latest.directory->filename() == "checkpoint-" + std::to_string(grpo.max_steps))
-        return *latest.directory;
+      if (latest.directory->filename() == "checkpoint-" + std::to_string(grpo.max_steps)) return;
       grpo.resume_from_checkpoint = "latest";
     }
-    const double start = monotonic_seconds();
     const WeightedRewards rewards = named_rewards(grpo.reward_funcs, grpo.reward_weights);
     // For the curve alone: nothing is chosen by it.
     const std::vector<Problem> eval_problems(
@@ -276,24 +259,23 @@ class Quickstart {
          .note = [](const std::string& text) { std::cerr << text << "\n"; }});
     progress.finish();
     if (result.end == RunEnd::stopped) throw Interrupted();
-    seconds_["grpo"] = monotonic_seconds() - start;
-    return result.checkpoint;
   }
 
   Evaluation run_control() {
-    const double start = monotonic_seconds();
-    if (!fs::exists(root_ / "control")) {
-      rejection_sampling(
-          compute_.context(), grpo_config(), train_, prompt_template_,
-          named_rewards({"accuracy_in_format"}, {}), root_ / "control",
-          [](const std::string& text) { std::cerr << text << "\n"; }, [this] { stop_.check(); });
-    }
-    seconds_["control"] = monotonic_seconds() - start;
+    phase("control", run_settings(grpo_config()), {"control/model.safetensors"},
+          [&]() -> boost::json::object {
+            if (fs::exists(root_ / "control")) return {};
+            rejection_sampling(
+                compute_.context(), grpo_config(), train_, prompt_template_,
+                named_rewards({"accuracy_in_format"}, {}), root_ / "control",
+                [](const std::string& text) { std::cerr << text << "\n"; },
+                [this] { stop_.check(); });
+            return {};
+          });
     return measure(root_ / "control", config_.num_eval_generations, "control");
   }
 
   DistillResult run_student(const fs::path& trained) {
-    const double start = monotonic_seconds();
     std::optional<Progress> progress;
     std::string stage;
     const DistillResult result = quickstart_student(
@@ -307,7 +289,7 @@ class Quickstart {
                stage = name;
                progress->update(done, note);
              }});
-    seconds_["student"] = monotonic_seconds() - start;
+    seconds_["student"] = result.seconds;
     return result;
   }
 
@@ -373,6 +355,7 @@ class Quickstart {
   PromptTemplate prompt_template_;
   std::unique_ptr<Reward> right_;
   StopRequest stop_;
+  std::unique_ptr<StageManifest> manifest_;
   std::vector<Problem> train_, test_;
   std::map<std::string, double> seconds_;
   std::int64_t parameters_ = 0;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <string>
 
 #include "rl/config.h"
 
@@ -46,6 +48,10 @@ void visit_fields(Visitor& v, QuickstartConfig& c) {
 }
 
 void check(const QuickstartConfig& config);
+
+/// What is finished in a directory is used again, so it has to be of the same settings: writes them
+/// to `file`, or compares with those that are there. InputError naming the first key that differs.
+void check_same_settings(const std::filesystem::path& file, const QuickstartConfig& config);
 
 /// The sizes of `config` cut to a handful, for `smoke`.
 QuickstartConfig smoke_sizes(QuickstartConfig config);
