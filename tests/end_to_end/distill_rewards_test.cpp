@@ -133,7 +133,7 @@ TEST_CASE("distill: a rule that cannot be right is refused before anything runs"
   write_rule(setting, "    return [1.0]\n");
   for (const char* dry : {"", " --dry-run"})
     setting.refuses_at_once({{"reward_funcs", kRule + dry}}, {"rule.py", "a score for each item"});
-  setting.refuses_at_once({{"reward_timeout", "0"}}, {"reward_timeout", "above 0"});
+  setting.refuses_at_once({{"reward_timeout", "0"}}, {"reward_timeout", "at least 0.01 seconds"});
 }
 
 }  // namespace zeroth
