@@ -16,8 +16,16 @@ constexpr std::string_view kOpenTag = "<answer>";
 constexpr std::string_view kCloseTag = "</answer>";
 constexpr std::string_view kHashes = "####";
 
-constexpr std::array kAllRules = {AnswerRule::tag, AnswerRule::boxed, AnswerRule::hashes,
+constexpr std::array kAllRules = {AnswerRule::tag,    AnswerRule::boxed,  AnswerRule::hashes,
+                                  AnswerRule::phrase, AnswerRule::choice, AnswerRule::number,
                                   AnswerRule::after};
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 std::optional<std::string_view> last_tagged(std::string_view text) {
   const std::size_t close = text.rfind(kCloseTag);
@@ -33,6 +41,100 @@ std::optional<std::string_view> line_after_last(std::string_view text, std::stri
   if (found == npos) return std::nullopt;
   text.remove_prefix(found + mark.size());
   return text.substr(0, text.find('\n'));
+}
+
+// Takes `word`, given in lower case, from the front of `text`, whatever its case there.
+bool accept(std::string_view& text, std::string_view word) {
+  if (text.size() < word.size()) return false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    const char c = text[i];
+    const bool upper = c >= 'A' && c <= 'Z';
+    if ((upper ? static_cast<char>(c - 'A' + 'a') : c) != word[i]) return false;
+  }
+  text.remove_prefix(word.size());
+  return true;
+}
+
+void skip_marks(std::string_view& text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '*')) text.remove_prefix(1);
+}
+
+// Up to the end of the line, or a full stop that ends a sentence.
+std::string_view sentence(std::string_view text) {
+  text = text.substr(0, text.find('\n'));
+  for (std::size_t stop = text.find('.'); stop != npos; stop = text.find('.', stop + 1)) {
+    if (stop + 1 == text.size() || text[stop + 1] == ' ') return text.substr(0, stop);
+  }
+  return text;
+}
+
+std::optional<std::string_view> after_phrase(std::string_view text) {
+  std::optional<std::string_view> last;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != 'a' && text[i] != 'A') continue;
+    std::string_view rest = text.substr(i);
+    if (!accept(rest, "answer")) continue;
+    skip_marks(rest);
+    const bool is = accept(rest, "is");
+    skip_marks(rest);
+    if (!accept(rest, ":") && !is) continue;
+    last = rest;
+  }
+  if (!last) return std::nullopt;
+  skip_marks(*last);
+  std::string_view answer = sentence(*last);
+  while (answer.ends_with('*')) answer.remove_suffix(1);
+  return answer;
+}
+
+// Whether text[i] is a capital between what is no letter and no digit.
+bool stands_alone(std::string_view text, std::size_t i) {
+  const auto joins = [&](std::size_t j) {
+    return j < text.size() && (is_letter(text[j]) || is_digit(text[j]) || text[j] == '\\');
+  };
+  return text[i] >= 'A' && text[i] <= 'Z' && !(i > 0 && joins(i - 1)) && !joins(i + 1);
+}
+
+std::optional<std::string_view> chosen_letter(std::string_view text) {
+  if (const auto phrase = after_phrase(text)) {
+    for (std::size_t i = 0; i < phrase->size(); ++i) {
+      if (stands_alone(*phrase, i)) return phrase->substr(i, 1);
+    }
+  }
+  const std::string_view begin = trimmed(text);
+  if (begin.size() >= 2 && stands_alone(begin, 0) &&
+      std::string_view(".):").find(begin[1]) != npos) {
+    return begin.substr(0, 1);
+  }
+  for (std::size_t i = text.size(); i-- > 0;) {
+    if (!stands_alone(text, i) || text[i] == 'I') continue;
+    const bool article =
+        text[i] == 'A' && i + 2 < text.size() && text[i + 1] == ' ' && is_letter(text[i + 2]);
+    if (!article) return text.substr(i, 1);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> last_number(std::string_view text) {
+  const std::size_t last = text.find_last_of("0123456789");
+  if (last == npos) return std::nullopt;
+  std::size_t begin = last;
+  while (begin > 0) {
+    const char before = text[begin - 1];
+    const bool joint = (before == ',' || before == '.' || before == '/') && begin > 1 &&
+                       is_digit(text[begin - 2]) && is_digit(text[begin]);
+    if (!is_digit(before) && !joint) break;
+    --begin;
+  }
+  if (begin > 0 && text[begin - 1] == '.') --begin;  // .5
+  const bool is_sign = begin > 0 && text[begin - 1] == '-' &&
+                       (begin == 1 || !(is_digit(text[begin - 2]) || is_letter(text[begin - 2]) ||
+                                        text[begin - 2] == ')'));
+  if (is_sign) --begin;
+  std::size_t end = last + 1;
+  if (text.substr(end).starts_with("%")) ++end;
+  if (text.substr(end).starts_with("\\%")) end += 2;
+  return text.substr(begin, end - begin);
 }
 
 // Where the content of a box starting at text[position] begins, or npos when no box starts there.
@@ -60,6 +162,12 @@ std::optional<std::string_view> apply_rule(AnswerRule rule, std::string_view tex
       return last_boxed(text);
     case AnswerRule::hashes:
       return line_after_last(text, kHashes);
+    case AnswerRule::phrase:
+      return after_phrase(text);
+    case AnswerRule::choice:
+      return chosen_letter(text);
+    case AnswerRule::number:
+      return last_number(text);
     case AnswerRule::after:
       return line_after_last(text, config.prefix);
   }
@@ -75,7 +183,8 @@ AnswerRule parse_rule(std::string_view name) {
   throw InputError(
       {.source = "answer rules",
        .field = "",
-       .expected = "tag, boxed, hashes or after=PREFIX; nearest is " + nearest_name(name, names),
+       .expected = "tag, boxed, hashes, phrase, choice, number or after=PREFIX; nearest is " +
+                   nearest_name(name, names),
        .actual = std::string(name)});
 }
 
@@ -95,6 +204,12 @@ std::string_view answer_rule_name(AnswerRule rule) {
       return "boxed";
     case AnswerRule::hashes:
       return "hashes";
+    case AnswerRule::phrase:
+      return "phrase";
+    case AnswerRule::choice:
+      return "choice";
+    case AnswerRule::number:
+      return "number";
     case AnswerRule::after:
       return "after";
   }

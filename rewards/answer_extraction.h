@@ -16,6 +16,10 @@ enum class AnswerRule {
   boxed,   // \boxed{42} or \fbox{42}: the last one whose brace closes; braces nest, \{ and \} are
            // text
   hashes,  // #### 42: the line after the last ####
+  phrase,  // "the answer is 42.", "Answer: 42": the sentence's rest, in any case
+  choice,  // a letter that stands alone: in the phrase above, else "B) …" at the beginning, else
+           // the last one that is neither "I" nor the article "A"
+  number,  // the last number: digits with signs, commas, a point, a slash or a percent sign
   after,   // the line after the last occurrence of ExtractionConfig::prefix
 };
 

@@ -36,6 +36,45 @@ TEST_CASE("answer_extraction: the order decides, a rule that finds nothing passe
   CHECK(found("\\boxed{5}", "tag,hashes") == "none");
 }
 
+TEST_CASE("answer_extraction: the phrase before an answer, in any case", "[rewards]") {
+  CHECK(found("So the answer is 42. Or not?", "phrase") == "phrase: 42");
+  CHECK(found("The final answer is: $x+1$.\nBye", "phrase") == "phrase: $x+1$");
+  CHECK(found("**Answer:** 3.5", "phrase") == "phrase: 3.5");
+  CHECK(found("ANSWER: 1\nanswer: 2", "phrase") == "phrase: 2");
+  CHECK(found("the answer is \\boxed{7} units.", "phrase,boxed") == "phrase: 7");
+  CHECK(found("answers are hard, answer that", "phrase") == "none");
+  CHECK(found("the answer is", "phrase") == "none");
+}
+
+TEST_CASE("answer_extraction: the letter of a choice", "[rewards]") {
+  CHECK(found("The answer is A.", "choice") == "choice: A");
+  CHECK(found("the answer is (C), not B", "choice") == "choice: C");
+  CHECK(found("A. Because B is not valid", "choice") == "choice: A");
+  CHECK(found("Because B is valid, I take a walk", "choice") == "choice: B");
+  CHECK(found("A walk with B", "choice") == "choice: B");
+  CHECK(found("A walk", "choice") == "none");
+  CHECK(found("No valid answer here", "choice") == "none");
+  CHECK(found("ABC x1B \\B", "choice") == "none");
+}
+
+TEST_CASE("answer_extraction: the last number", "[rewards]") {
+  CHECK(found("from 3 to 1,234.50 dollars", "number") == "number: 1,234.50");
+  CHECK(found("it fell to -7.", "number") == "number: -7");
+  CHECK(found("10-7", "number") == "number: 7");
+  CHECK(found("about 3/4, or 75%", "number") == "number: 75%");
+  CHECK(found("3/4 of it", "number") == "number: 3/4");
+  CHECK(found("only .5", "number") == "number: .5");
+  CHECK(found("none", "number") == "none");
+  CHECK(found("7 and <answer>8</answer>", "tag,number") == "tag: 8");
+}
+
+TEST_CASE("answer_extraction: a phrase said over and over costs no more than its length",
+          "[rewards]") {
+  std::string text;
+  for (int i = 0; i < 200000; ++i) text += "answer: ";
+  CHECK(found(text, "phrase,choice,number") == "none");
+}
+
 TEST_CASE("answer_extraction: the last complete pair of tags", "[rewards]") {
   CHECK(found("<answer>1</answer><answer>2</answer>") == "tag: 2");
   CHECK(found("<answer>1</answer> then <answer>2") == "tag: 1");
@@ -111,6 +150,12 @@ TEST_CASE("answer_extraction: mutated completions give a part of themselves or n
       }
     }
     const auto extraction = extract_answer(text, {});
+    for (const char* rule : {"phrase", "choice", "number"}) {
+      const auto other = extract_answer(text, parse_extraction(rule));
+      if (!other) continue;
+      REQUIRE(other->text.data() >= text.data());
+      REQUIRE(other->text.data() + other->text.size() <= text.data() + text.size());
+    }
     if (!extraction) {
       ++none;
       continue;

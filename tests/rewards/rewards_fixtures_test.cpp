@@ -123,6 +123,24 @@ TEST_CASE("fixtures: boxed answers", "[rewards][fixtures]") {
   CHECK(agreed == known);
 }
 
+TEST_CASE("fixtures: letters of choices", "[rewards][fixtures]") {
+  std::size_t agreed = 0, known = 0;
+  for (const json::object& row : rows_of("math")) {
+    if (text_of(row, "mode") != "extract-letter") continue;
+    const std::string text = text_of(row, "text");
+    const auto letter = extract_answer(text, parse_extraction("choice"));
+    const json::array& expected = row.at("expected_out").as_array();  // in both cases, or none
+    const bool agrees = expected.empty()
+                            ? !letter
+                            : letter && letter->text == std::string_view(expected[1].as_string());
+    ++known;
+    agreed += agrees ? 1 : 0;
+    if (!agrees) UNSCOPED_INFO("differs: " << text_of(row, "id"));
+  }
+  if (known > 0) WARN("letters: " << agreed << " of " << known << " agree");
+  CHECK(agreed == known);
+}
+
 // Both the boxed answer and the reference are numbers, so nothing symbolic is asked.
 bool asks_for_numbers(const std::string& completion, const std::string& reference) {
   const auto box = last_boxed(completion);
