@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "rewards/answer_extraction.h"
 #include "system/error.h"
 #include "system/json.h"
 
@@ -124,7 +125,17 @@ void check_engine(const Config& c) {
 
 }  // namespace
 
-void check_reward_host(const RewardHostOptions& c) {
+// parse_extraction's own error, with the key.
+void require_answer_rules(const std::string& rules) {
+  try {
+    parse_extraction(rules);
+  } catch (const InputError& error) {
+    require(false, "answer_rules", error.parts().expected, error.parts().actual);
+  }
+}
+
+void check_named_rewards(const NamedRewardOptions& c) {
+  require_answer_rules(c.answer_rules);
   require(std::isfinite(c.reward_timeout) && c.reward_timeout >= kLeastRewardTimeout,
           "reward_timeout", "at least 0.01 seconds", c.reward_timeout);
   // What an interpreter needs before it has done anything is a tenth of this.
@@ -152,7 +163,7 @@ void check(const GrpoConfig& c) {
   require_at_least("num_iterations", 1, c.num_iterations);
   check_rewards(c.reward_funcs);
   check_weights(c.reward_funcs, c.reward_weights);
-  check_reward_host(c);
+  check_named_rewards(c);
   require_not_negative("router_bias_update_speed", c.router_bias_update_speed);
   require_at_least("eval_steps", 0, c.eval_steps);
   require(c.eval_steps == 0 || !c.eval_dataset_name.empty(), "eval_steps",
@@ -186,7 +197,7 @@ void check(const EvalConfig& c) {
   check_policy(c);
   check_dataset(c);
   check_rewards(c.reward_funcs);
-  check_reward_host(c);
+  check_named_rewards(c);
   require_at_least("num_problems", 0, c.num_problems);
   require_at_least("num_generations", 1, c.num_generations);
   require_at_least("max_completion_length", 1, c.max_completion_length);
@@ -215,7 +226,7 @@ void check(const ScoreConfig& c) {
   require_text("dataset_name", "a JSONL file", c.dataset_name);
   check_rewards(c.reward_funcs);
   check_weights(c.reward_funcs, c.reward_weights);
-  check_reward_host(c);
+  check_named_rewards(c);
 }
 
 void check(const InitConfig& c) {

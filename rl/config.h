@@ -56,9 +56,10 @@ void visit_fields(Visitor& v, DatasetOptions& c) {
   v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
 }
 
-/// How rewards of the user's own, which live in child processes, are run, and what is done when a
-/// reward fails.
-struct RewardHostOptions {
+/// How rewards find the answer; how those of the user's own, which live in child processes, are
+/// run, and what is done when a reward fails.
+struct NamedRewardOptions {
+  std::string answer_rules = "tag,boxed,hashes";
   std::string reward_on_error = "stop";
   double reward_timeout = 10.0;
   std::int64_t reward_memory = std::int64_t{4} << 30;
@@ -66,7 +67,11 @@ struct RewardHostOptions {
 };
 
 template <class Visitor>
-void visit_fields(Visitor& v, RewardHostOptions& c) {
+void visit_fields(Visitor& v, NamedRewardOptions& c) {
+  v("answer_rules", c.answer_rules,
+    "where an answer is looked for, in this order: tag (<answer>…</answer>), boxed, hashes (####), "
+    "phrase (the answer is …), choice (a letter), number (the last), after=PREFIX (the line's "
+    "rest)");
   v("reward_on_error", c.reward_on_error,
     "a completion that a reward fails on: stop = the command ends where it can be resumed, exclude "
     "= "
@@ -79,7 +84,7 @@ void visit_fields(Visitor& v, RewardHostOptions& c) {
 }
 
 /// InputError naming the key.
-void check_reward_host(const RewardHostOptions& options);
+void check_named_rewards(const NamedRewardOptions& options);
 
 /// Which tokens are drawn from, after the temperature; neutral by default.
 struct TruncationOptions {
@@ -177,7 +182,7 @@ void visit_fields(Visitor& v, SftConfig& c) {
 ///
 /// Under top_k, top_p or min_p the ratios of the loss stay those of the whole distribution, as in
 /// TRL; sampling/kept_probability says how much of it was sampled from (docs/numerics.md).
-struct GrpoConfig : TrainingOptions, TruncationOptions, RewardHostOptions {
+struct GrpoConfig : TrainingOptions, TruncationOptions, NamedRewardOptions {
   GrpoConfig() {
     learning_rate = 3e-4;
     lr_scheduler_type = "constant";
@@ -249,7 +254,7 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
     "first "
     "gives more than 0.5");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
-  visit_fields(v, static_cast<RewardHostOptions&>(c));
+  visit_fields(v, static_cast<NamedRewardOptions&>(c));
   v("router_bias_update_speed", c.router_bias_update_speed,
     "step of the experts' selection bias towards equal load; 0 = frozen");
   v("eval_dataset_name", c.eval_dataset_name, "JSONL file or generator held out; empty = none");
@@ -319,7 +324,7 @@ void visit_fields(Visitor& v, WorkerOptions& c) {
 }
 
 /// zeroth eval: pass@k, maj@k and greedy accuracy of a checkpoint.
-struct EvalConfig : PolicyOptions, DatasetOptions, TruncationOptions, RewardHostOptions {
+struct EvalConfig : PolicyOptions, DatasetOptions, TruncationOptions, NamedRewardOptions {
   std::vector<std::string> reward_funcs;
   std::int64_t num_problems = 0;
   std::int64_t num_generations = 16;
@@ -345,7 +350,7 @@ void visit_fields(Visitor& v, EvalConfig& c) {
     "rewards by name, FILE.so or python:FILE:FUNCTION; right is what the first gives more than "
     "0.5, "
     "the others are recorded");
-  visit_fields(v, static_cast<RewardHostOptions&>(c));
+  visit_fields(v, static_cast<NamedRewardOptions&>(c));
   v("num_problems", c.num_problems, "problems, the first of the data set; 0 = all");
   v("num_generations", c.num_generations, "completions sampled of one problem");
   v("pass_at", c.pass_at,
@@ -398,7 +403,7 @@ void visit_fields(Visitor& v, SampleConfig& c) {
 }
 
 /// zeroth score: rewards of completions that stand in a file.
-struct ScoreConfig : RewardHostOptions {
+struct ScoreConfig : NamedRewardOptions {
   ScoreConfig() { reward_on_error = "exclude"; }
 
   std::string dataset_name;
@@ -412,7 +417,7 @@ void visit_fields(Visitor& v, ScoreConfig& c) {
   v("dataset_name", c.dataset_name, "JSONL file of {prompt, completion, reference or answer}");
   v("reward_funcs", c.reward_funcs, "rewards by name, FILE.so or python:FILE:FUNCTION");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
-  visit_fields(v, static_cast<RewardHostOptions&>(c));
+  visit_fields(v, static_cast<NamedRewardOptions&>(c));
   v("json", c.json, "print one JSON object");
 }
 

@@ -82,10 +82,11 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer,
   return out;
 }
 
-std::vector<std::string> answers_of(std::span<const std::string> texts) {
+std::vector<std::string> answers_of(std::span<const std::string> texts,
+                                    const ExtractionConfig& extraction_rules) {
   std::vector<std::string> answers;
   for (const std::string& text : texts) {
-    const auto extraction = extract_answer(text, {});
+    const auto extraction = extract_answer(text, extraction_rules);
     answers.push_back(extraction ? normalized_answer(extraction->text) : "");
   }
   return answers;
@@ -168,7 +169,7 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   for (std::size_t p = 0; p < problems.size(); ++p) {
     const auto texts = std::span(samples.texts).subspan(p * n, n);
     const auto scores = std::span(samples.right).subspan(p * n, n);
-    const std::vector<std::string> answers = answers_of(texts);
+    const std::vector<std::string> answers = answers_of(texts, options.extraction);
     double sum = 0.0;
     for (const double score : scores) sum += score;
     result.right_shares.push_back(sum / static_cast<double>(n));

@@ -11,6 +11,7 @@
 #include "datasets/problem.h"
 #include "policy/prompt_template.h"
 #include "policy/tokenizer.h"
+#include "rewards/answer_extraction.h"
 #include "rewards/reward.h"
 #include "rl/statistics.h"
 #include "rollout/engine.h"
@@ -40,6 +41,7 @@ struct EvaluationOptions {
   std::function<void(const EvaluatedSamples&)> on_samples =
       {};  // the samples, then the greedy ones
   OnRewardError on_reward_error = OnRewardError::stop;
+  ExtractionConfig extraction = {};  // of the answers that vote
 };
 
 /// What an evaluation knows of one problem.

@@ -34,7 +34,7 @@ void check(const DistillOptions& c) {
     refuse("temperature", "a finite number above 0",
            std::isfinite(c.temperature) ? json_number(c.temperature) : "no finite number");
   if (c.reward_funcs.empty()) refuse("reward_funcs", "at least one reward", "0");
-  check_reward_host(c);
+  check_named_rewards(c);
   if (!std::isfinite(c.reward_threshold))
     refuse("reward_threshold", "a finite number", "no finite number");
   require_at_least("max_loop_tokens", 0, c.max_loop_tokens);

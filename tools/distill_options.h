@@ -15,7 +15,7 @@ namespace zeroth {
 
 /// The student's training has the keys of zeroth sft. `mla_prefix` is the teacher's and the base's;
 /// a student meets prompts absorbed.
-struct DistillOptions : SftConfig, RewardHostOptions {
+struct DistillOptions : SftConfig, NamedRewardOptions {
   DistillOptions() {
     warmup_steps = 20;
     adam_beta2 = 0.95;
@@ -78,7 +78,7 @@ void visit_fields(Visitor& v, DistillOptions& c) {
   v("reward_funcs", c.reward_funcs,
     "rewards by name, FILE.so or python:FILE:FUNCTION; all that apply have to be above "
     "reward_threshold; an evaluation counts as right what the first gives more than 0.5");
-  visit_fields(v, static_cast<RewardHostOptions&>(c));
+  visit_fields(v, static_cast<NamedRewardOptions&>(c));
   v("reward_threshold", c.reward_threshold,
     "a trace is kept when every reward that applies is above it");
   v("max_loop_tokens", c.max_loop_tokens,

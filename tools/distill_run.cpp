@@ -69,7 +69,7 @@ class DistillRun {
         hooks_(hooks),
         root_(options.output_dir),
         rewards_(rewards),
-        identities_(reward_identities(rewards)),
+        identities_(reward_identities(rewards, options.answer_rules)),
         numerics_(training_numerics(context, parse_dtype(options.dtype))) {
     fs::create_directories(root_);
     lock_ = std::make_unique<DirectoryLock>(root_);
@@ -341,7 +341,8 @@ class DistillRun {
                               .temperature = options_.temperature,
                               .seed = static_cast<std::uint64_t>(options_.seed),
                               .on_samples = [&](const EvaluatedSamples&) { per_problem = 1; },
-                              .on_reward_error = rewards_.on_error()};
+                              .on_reward_error = rewards_.on_error(),
+                              .extraction = parse_extraction(options_.answer_rules)};
     try {
       return evaluate(engine, policy.tokenizer, data_.prompt_template, data_.test,
                       rewards_.reward(0), options);

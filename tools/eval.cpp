@@ -55,7 +55,8 @@ EvaluationOptions options_of(const EvalConfig& config) {
           .top_p = config.top_p,
           .min_p = config.min_p,
           .pass_at = config.pass_at.empty() ? powers_to(1, n) : sorted(config.pass_at),
-          .majority_at = config.maj_at.empty() ? powers_to(4, n) : sorted(config.maj_at)};
+          .majority_at = config.maj_at.empty() ? powers_to(4, n) : sorted(config.maj_at),
+          .extraction = parse_extraction(config.answer_rules)};
 }
 
 // The value of a column of each problem, as text.

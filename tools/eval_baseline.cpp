@@ -45,11 +45,16 @@ void require_same_problems(const JsonReader& json, const std::vector<Problem>& p
                     .actual = std::to_string(count)});
 }
 
-void require_same_reward(const JsonReader& json, const std::string& here) {
+void require_same_reward(const JsonReader& json, const EvalConfig& config) {
+  const std::string& here = config.reward_funcs[0];
   const std::vector<JsonReader> rewards = json.child("reward_funcs").elements();
   if (rewards.empty()) json.fail("reward_funcs", "the names of its rewards");
   if (rewards[0].as_string() != here)
     rewards[0].fail(here + ", by which a completion is right here");
+  const std::string rules = json.get_string("answer_rules", NamedRewardOptions{}.answer_rules);
+  if (rules != config.answer_rules) {
+    json.fail("answer_rules", config.answer_rules + ", by which answers are found here");
+  }
 }
 
 }  // namespace
@@ -59,7 +64,7 @@ EvalBaseline::EvalBaseline(const std::filesystem::path& file, const EvalConfig& 
     : file_(file.string()) {
   const JsonReader json = JsonReader::read(file);
   require_same_problems(json, problems);
-  require_same_reward(json, config.reward_funcs[0]);
+  require_same_reward(json, config);
   for (const auto& [key, here] : sampling_settings(config)) {
     const bool same = here.is_string() ? json.get_string(key) == here.get_string()
                                        : json.get_double(key) == here.to_number<double>();

@@ -206,6 +206,7 @@ boost::json::object eval_json(const EvalReport& report) {
   json["top_p"] = config.top_p;
   json["min_p"] = config.min_p;
   json["seed"] = config.seed;
+  json["answer_rules"] = config.answer_rules;
   json["reward_funcs"] = boost::json::array(config.reward_funcs.begin(), config.reward_funcs.end());
   boost::json::object rewards;
   for (const MeanReward& reward : report.rewards) rewards[reward.name] = reward.mean;

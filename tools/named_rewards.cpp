@@ -27,14 +27,15 @@ std::vector<RewardItem> first_items(std::span<const Problem> problems) {
 
 }  // namespace
 
-RewardOptions reward_options(const RewardHostOptions& host) {
-  return {.host = {.python = host.reward_python,
+RewardOptions reward_options(const NamedRewardOptions& host) {
+  return {.extraction = parse_extraction(host.answer_rules),
+          .host = {.python = host.reward_python,
                    .timeout = host.reward_timeout,
                    .memory = host.reward_memory}};
 }
 
 WeightedRewards named_rewards(const std::vector<std::string>& names,
-                              const std::vector<double>& weights, const RewardHostOptions& host,
+                              const std::vector<double>& weights, const NamedRewardOptions& host,
                               std::function<void()> check_stop) {
   RewardOptions options = reward_options(host);
   options.host.check_stop = std::move(check_stop);
@@ -51,12 +52,15 @@ void try_on(const Reward& reward, std::span<const Problem> problems) {
   reward.try_on(first_items(problems));
 }
 
-std::vector<std::string> reward_identities(const WeightedRewards& rewards) {
+std::vector<std::string> reward_identities(const WeightedRewards& rewards,
+                                           const std::string& answer_rules) {
   std::vector<std::string> identities;
   for (const std::string_view name : rewards.names()) {
     std::string identity(name);
     if (const auto* hosted = dynamic_cast<const HostedReward*>(&rewards.reward(identities.size())))
       identity += " of sha256 " + std::string(hosted->file_sha256());
+    else if (answer_rules != NamedRewardOptions{}.answer_rules)
+      identity += " by " + answer_rules;
     identities.push_back(std::move(identity));
   }
   return identities;

@@ -334,4 +334,31 @@ TEST_CASE("rewards: zeroth score says what failed and where", "[end_to_end]") {
   CHECK(contains(stopped.err, "reward sevens: crash on items.jsonl:1: killed by SIGABRT"));
 }
 
+TEST_CASE("rewards: answers are found by the rules asked for, and compared as mathematics",
+          "[end_to_end]") {
+  const TemporaryDirectory directory;
+  std::ofstream(directory / "items.jsonl")
+      << R"({"completion": "So the answer is 1+x.", "answer": "x + 1"})"
+      << "\n"
+      << R"({"completion": "it must be 0.5", "answer": "\\frac{1}{2}"})"
+      << "\n";
+  const auto mean = [&](const std::string& flags) {
+    const Outcome outcome =
+        zeroth_command(directory, "score items.jsonl --reward_funcs accuracy --json" + flags);
+    INFO(outcome.err);
+    REQUIRE(outcome.exit_code == 0);
+    const auto json = boost::json::parse(outcome.out).as_object();
+    return json.at("rewards").as_array().at(0).as_object().at("mean").to_number<double>();
+  };
+  CHECK(mean("") == 0.0);
+  CHECK(mean(" --answer_rules phrase") == 0.5);
+  CHECK(mean(" --answer_rules phrase,number") == 1.0);
+  const Outcome wrong =
+      zeroth_command(directory, "score items.jsonl --reward_funcs accuracy --answer_rules phrse");
+  CHECK(wrong.exit_code == 2);
+  CHECK(contains(wrong.err,
+                 "answer_rules: expected tag, boxed, hashes, phrase, choice, number or "
+                 "after=PREFIX; nearest is phrase, got phrse"));
+}
+
 }  // namespace zeroth
