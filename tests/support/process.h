@@ -28,6 +28,9 @@ class Process {
     const std::string command = "cd '" + directory.path().string() +
                                 "' && exec '" ZEROTH_BINARY "' " + arguments + " >'" +
                                 out_.string() + "' 2>'" + err_.string() + "'";
+    // What one of the same name said before is not said by this one.
+    std::filesystem::remove(out_);
+    std::filesystem::remove(err_);
     std::string shell = "/bin/sh", flag = "-c", text = command;
     char* argv[] = {shell.data(), flag.data(), text.data(), nullptr};
     if (::posix_spawn(&id_, shell.c_str(), nullptr, nullptr, argv, environ) != 0)
