@@ -1,7 +1,7 @@
 // Is the final answer right? The last answer of the completion against the problem's reference.
 //
-// Goal: what a careful reader would call the same answer (math/equality.h says how), bounded for any
-// bytes.
+// Goal: what a careful reader would call the same answer (math/equality.h says how), bounded for
+// any bytes.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,8 @@ struct AccuracyRewardConfig {
 /// reference that holds a box counts as its content.
 std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config = {});
 
-/// Equal as exact numbers where both are plain numbers, else by math::compare_answers.
+/// Equal as exact numbers where both are plain numbers, else by math::compare_answers; but an
+/// answer that is_unevaluated never equals an integer or a decimal.
 bool answers_equal(std::string_view answer, std::string_view reference);
 
 /// `text` without white space, \left, \right, the LaTeX spaces \! \, \; \: "\ ", surrounding $…$

@@ -271,6 +271,23 @@ bool has_words(const std::vector<Token>& tokens) {
                      [](const Token& token) { return token.kind == TokenKind::words; });
 }
 
+bool has_operation(const Part& part) {
+  const Node& node = part.node();
+  const bool scientific = node.kind == Kind::multiply && part.size() == 2 &&
+                          part.child(1).kind() == Kind::power &&
+                          part.child(1).child(0).node().text == "10";
+  if (node.kind == Kind::multiply && !scientific) return true;
+  if (node.kind == Kind::add && node.text != "mixed") return true;
+  const std::vector<Part> parts = children(part);
+  return std::any_of(parts.begin(), parts.end(), has_operation);
+}
+
+bool has_letter(const Part& part) {
+  if (part.kind() == Kind::symbol || part.kind() == Kind::constant) return true;
+  const std::vector<Part> parts = children(part);
+  return std::any_of(parts.begin(), parts.end(), has_letter);
+}
+
 bool is_percentage(const Expression& expression) {
   return expression.at(expression.root).kind == Kind::percent;
 }
@@ -310,6 +327,17 @@ Comparison compare_answers(std::string_view answer, std::string_view reference) 
     }
   }
   return {.equal = false, .reason = comparer.reason()};
+}
+
+bool is_unevaluated(std::string_view answer) {
+  if (answer.size() > kMaxBytes) return false;
+  const std::optional<Expression> expression = parse_expression(answer);
+  if (!expression) return false;
+  const Part whole{.expression = &*expression, .id = expression->root};
+  const std::vector<Part> sides =
+      whole.kind() == Kind::relation ? children(whole) : std::vector<Part>{whole};
+  return std::any_of(sides.begin(), sides.end(),
+                     [](const Part& side) { return has_operation(side) && !has_letter(side); });
 }
 
 std::string_view reason_name(Reason reason) {

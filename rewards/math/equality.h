@@ -39,6 +39,11 @@ struct Comparison {
 /// - Words are compared without case, white space and punctuation.
 Comparison compare_answers(std::string_view answer, std::string_view reference);
 
+/// Whether an answer leaves sums or products of numbers to do, as "312+176" and "x = 2\cdot 3", but
+/// not "3\frac12", "2\cdot10^3", "1/2" and "2\pi". Where a question is arithmetic, such an answer
+/// is equal to the reference and repeats the question.
+bool is_unevaluated(std::string_view answer);
+
 std::string_view reason_name(Reason reason);
 
 }  // namespace zeroth::math

@@ -21,7 +21,7 @@ enum class Kind : std::uint8_t {
   number,    // text: digits with at most one point, e.g. "3.50"
   symbol,    // text: "x", "x_1", "\alpha"; based numerals too: "52_8"
   constant,  // text: "pi", "e", "i" or "infinity"
-  add,       // of any number of children
+  add,       // of any number of children; text "mixed": 3\frac12
   negate,
   plus_minus,  // ± child; text "-": ∓
   multiply,    // of any number of children

@@ -87,32 +87,18 @@ class Parser {
   NodeId number(std::string text) { return make(Kind::number, {}, std::move(text)); }
   Kind kind_of(NodeId id) const { return expression_.at(id).kind; }
 
-  // a, b; c and d
+  // a, b; c and d. A separator may be written twice (", and"), but stands between two items.
   NodeId list() {
     const Level level(*this);
-    std::vector<NodeId> items;
-    do {
-      if (!ends_list()) items.push_back(relation());
-    } while (separator());
-    if (items.empty()) throw NotAnExpression{};
+    std::vector<NodeId> items = {relation()};
+    while (separator()) items.push_back(relation());
     return items.size() == 1 ? items[0] : make(Kind::list, std::move(items));
   }
 
-  // A separator may be written twice (", and") or end the list.
   bool separator() {
     bool found = false;
     while (accept(",") || accept(";")) found = true;
     return found;
-  }
-
-  bool ends_list() const {
-    const Token& token = peek();
-    if (token.kind == TokenKind::finish || token.kind == TokenKind::end) return true;
-    if (token.kind != TokenKind::mark) return false;
-    for (const std::string_view mark : {")", "]", "}", "\\}", ",", ";"}) {
-      if (token.text == mark) return true;
-    }
-    return false;
   }
 
   // a = b, a < b < c; what follows ≈ only repeats what stands before it.
@@ -207,7 +193,7 @@ class Parser {
         }
       } else if (begins_factor()) {
         if (is_mixed_whole && begins_fraction()) {
-          factors = {make(Kind::add, {factors[0], fraction_after_whole()})};
+          factors = {make(Kind::add, {factors[0], fraction_after_whole()}, "mixed")};
         } else {
           factors.push_back(power());
         }

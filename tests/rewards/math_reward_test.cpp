@@ -29,6 +29,22 @@ TEST_CASE("math_reward: other answers are compared as mathematics", "[rewards]")
   CHECK(accuracy("\\boxed{x}", "X") == 0.0);
 }
 
+TEST_CASE("math_reward: where a number is asked for, arithmetic left to do is no answer",
+          "[rewards]") {
+  for (const char* answer : {"312+176", "488+0", "2 \\cdot 244", "x = 312+176", "4*(100+22)"}) {
+    INFO(answer);
+    CHECK_FALSE(answers_equal(answer, "488"));
+  }
+  for (const char* answer :
+       {"488", "488.0", "976/2", "x = 488", "4.88\\times 10^2", "487\\frac{2}{2}"}) {
+    INFO(answer);
+    CHECK(answers_equal(answer, "488"));
+  }
+  CHECK_FALSE(answers_equal("488;", "488"));
+  CHECK(answers_equal("\\frac{1}{2} + \\frac{1}{6}", "2/3"));  // as graders of homework have it
+  CHECK(answers_equal("2\\pi", "\\pi + \\pi"));
+}
+
 TEST_CASE("math_reward: no answer and an empty reference score nothing", "[rewards]") {
   CHECK(accuracy("it is 42", "42") == 0.0);
   CHECK(accuracy("", "42") == 0.0);

@@ -49,8 +49,8 @@ TEST_CASE("parser: arguments of commands take one digit where there are no brace
 }
 
 TEST_CASE("parser: mixed numbers are sums, other neighbours products", "[rewards][math]") {
-  CHECK(tree("3\\frac12") == "add(3 div(1 2))");
-  CHECK(tree("3 1/2") == "add(3 div(1 2))");
+  CHECK(tree("3\\frac12") == "add:mixed(3 div(1 2))");
+  CHECK(tree("3 1/2") == "add:mixed(3 div(1 2))");
   CHECK(tree("-3\\frac{1}{2}") == "mul(neg(3) div(1 2))");
   CHECK(tree("3\\frac{x}{2}") == "mul(3 div(x 2))");
 }
