@@ -61,7 +61,7 @@ Scored generate(Engine& engine, const Tokenizer& tokenizer,
       const auto n = static_cast<std::size_t>(requests[0].num_generations);
       throw RewardError(
           error.reward(), error.item(), error.outcome(),
-          "an evaluation's problem " + problems[error.item() / n].id + ", " +
+          options.place + " problem " + problems[error.item() / n].id + ", " +
               (sampling.temperature == 0.0 ? "greedy"
                                            : "sample " + std::to_string(error.item() % n)) +
               ", completion " + quoted_start(items[error.item()].completion));

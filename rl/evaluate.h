@@ -42,6 +42,8 @@ struct EvaluationOptions {
       {};  // the samples, then the greedy ones
   OnRewardError on_reward_error = OnRewardError::stop;
   ExtractionConfig extraction = {};  // of the answers that vote
+  std::string place =
+      "an evaluation's";  // where a RewardError says it was: "… problem 7, sample 2"
 };
 
 /// What an evaluation knows of one problem.

@@ -335,22 +335,14 @@ class DistillRun {
                        {.max_num_seqs = options_.max_num_seqs,
                         .page_size = options_.page_size,
                         .on_progress = [this](const GenerationStatistics&) { check_stop(); }});
-    std::int64_t per_problem = options_.num_eval_generations;
-    EvaluationOptions options{.num_generations = per_problem,
-                              .max_completion_length = options_.max_completion_length,
-                              .temperature = options_.temperature,
-                              .seed = static_cast<std::uint64_t>(options_.seed),
-                              .on_samples = [&](const EvaluatedSamples&) { per_problem = 1; },
-                              .on_reward_error = rewards_.on_error(),
-                              .extraction = parse_extraction(options_.answer_rules)};
-    try {
-      return evaluate(engine, policy.tokenizer, data_.prompt_template, data_.test,
-                      rewards_.reward(0), options);
-    } catch (const RewardError& error) {
-      const auto problem = error.item() / static_cast<std::size_t>(per_problem);
-      throw RewardError(error.reward(), error.item(), error.outcome(),
-                        stage_name + ", problem " + data_.test[problem].id);
-    }
+    return evaluate(engine, policy.tokenizer, data_.prompt_template, data_.test, rewards_.reward(0),
+                    {.num_generations = options_.num_eval_generations,
+                     .max_completion_length = options_.max_completion_length,
+                     .temperature = options_.temperature,
+                     .seed = static_cast<std::uint64_t>(options_.seed),
+                     .on_reward_error = rewards_.on_error(),
+                     .extraction = parse_extraction(options_.answer_rules),
+                     .place = stage_name + ","});
   }
 
   void note_failures(const std::string& stage, std::int64_t failures,
