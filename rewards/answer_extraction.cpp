@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 
+#include "system/ascii.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
 
@@ -19,13 +20,6 @@ constexpr std::string_view kHashes = "####";
 constexpr std::array kAllRules = {AnswerRule::tag,    AnswerRule::boxed,  AnswerRule::hashes,
                                   AnswerRule::phrase, AnswerRule::choice, AnswerRule::number,
                                   AnswerRule::after};
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 std::optional<std::string_view> last_tagged(std::string_view text) {
   const std::size_t close = text.rfind(kCloseTag);
@@ -47,9 +41,7 @@ std::optional<std::string_view> line_after_last(std::string_view text, std::stri
 bool accept(std::string_view& text, std::string_view word) {
   if (text.size() < word.size()) return false;
   for (std::size_t i = 0; i < word.size(); ++i) {
-    const char c = text[i];
-    const bool upper = c >= 'A' && c <= 'Z';
-    if ((upper ? static_cast<char>(c - 'A' + 'a') : c) != word[i]) return false;
+    if (to_lower(text[i]) != word[i]) return false;
   }
   text.remove_prefix(word.size());
   return true;

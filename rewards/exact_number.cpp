@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "system/ascii.h"
+
 namespace zeroth {
 namespace {
 
@@ -12,10 +14,6 @@ using boost::multiprecision::cpp_int;
 
 constexpr auto npos = std::string_view::npos;
 constexpr std::string_view kMinusSign = "\xE2\x88\x92";  // U+2212
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 bool consume(std::string_view& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;

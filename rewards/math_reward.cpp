@@ -7,6 +7,7 @@
 
 #include "rewards/exact_number.h"
 #include "rewards/math/equality.h"
+#include "system/ascii.h"
 
 namespace zeroth {
 namespace {
@@ -27,10 +28,6 @@ constexpr std::array<Replacement, 9> kReplacements = {{{"\\left", "", true},
                                                        {"\\;", "", false},
                                                        {"\\:", "", false},
                                                        {"\\ ", "", false}}};
-
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 const Replacement* replacement_at(std::string_view rest) {
   for (const Replacement& candidate : kReplacements) {

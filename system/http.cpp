@@ -5,24 +5,22 @@
 #include <boost/beast/http/status.hpp>
 #include <boost/json/object.hpp>
 
+#include "system/ascii.h"
 #include "system/json.h"
 
 namespace zeroth {
 namespace {
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool equal_names(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return to_lower(x) == to_lower(y);
+         });
 }
 
 // RFC 9110, 5.6.2: what a field name is made of.
 bool is_token_character(char c) {
   constexpr std::string_view kOther = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
+  return (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
          kOther.find(c) != std::string_view::npos;
 }
 

@@ -4,14 +4,12 @@
 #include <cstddef>
 #include <vector>
 
+#include "system/ascii.h"
+
 namespace zeroth {
 namespace {
 
 constexpr std::size_t kMaxBytes = 128;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 // The dynamic program keeps three rows: distances of prefixes of `a` one and two bytes shorter, and
 // the row being filled. row[j] is the distance of a's prefix to b's first j bytes.
@@ -25,10 +23,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::swap(one_back, row);
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const bool same = lower(a[i - 1]) == lower(b[j - 1]);
+      const bool same = to_lower(a[i - 1]) == to_lower(b[j - 1]);
       row[j] = std::min({one_back[j] + 1, row[j - 1] + 1, one_back[j - 1] + (same ? 0 : 1)});
-      const bool swapped = i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
-                           lower(a[i - 2]) == lower(b[j - 1]);
+      const bool swapped = i > 1 && j > 1 && to_lower(a[i - 1]) == to_lower(b[j - 2]) &&
+                           to_lower(a[i - 2]) == to_lower(b[j - 1]);
       if (swapped) row[j] = std::min(row[j], two_back[j - 2] + 1);
     }
   }

@@ -14,6 +14,7 @@
 #include "rewards/math/part.h"
 #include "rewards/math/tokens.h"
 #include "rewards/math/values.h"
+#include "system/ascii.h"
 
 namespace zeroth::math {
 namespace {
@@ -258,10 +259,7 @@ std::string text_of(const std::vector<Token>& tokens) {
 std::string words_of(const std::vector<Token>& tokens) {
   std::string result;
   for (const char c : text_of(tokens)) {
-    const bool upper = c >= 'A' && c <= 'Z';
-    if (std::string_view("()[],;:'\"!?-").find(c) == std::string_view::npos) {
-      result += upper ? static_cast<char>(c - 'A' + 'a') : c;
-    }
+    if (std::string_view("()[],;:'\"!?-").find(c) == std::string_view::npos) result += to_lower(c);
   }
   return result;
 }

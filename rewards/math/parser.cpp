@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rewards/math/tokens.h"
+#include "system/ascii.h"
 
 namespace zeroth::math {
 namespace {
@@ -213,10 +214,7 @@ class Parser {
     std::string result;
     while (peek().kind == TokenKind::words) {
       for (const char c : peek().text) {
-        const bool upper = c >= 'A' && c <= 'Z';
-        if (c != ' ' && c != '.' && c != '~') {
-          result += upper ? static_cast<char>(c - 'A' + 'a') : c;
-        }
+        if (c != ' ' && c != '.' && c != '~') result += to_lower(c);
       }
       next();
     }

@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "system/ascii.h"
+
 namespace zeroth::math {
 namespace {
 
@@ -211,12 +213,6 @@ constexpr std::array kSymbols = std::to_array<Spelling>({
     {"$", kMark, ""},
 });
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
