@@ -101,9 +101,10 @@ bool answers_equal(std::string_view answer, std::string_view reference) {
     if (*answer_number == *reference_number) return true;
     if (is_plain(answer) && is_plain(reference)) return false;
   }
+  if (!math::compare_answers(answer, reference).equal) return false;
   // Where numbers are asked for, the question itself would be right: 312+176 for 488.
-  if (reference_number && is_plain(reference) && math::is_unevaluated(answer)) return false;
-  return math::compare_answers(answer, reference).equal;
+  const bool asks_for_number = reference_number && is_plain(reference);
+  return !(asks_for_number && math::is_unevaluated(answer));
 }
 
 std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config) {
