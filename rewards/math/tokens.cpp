@@ -23,7 +23,12 @@ constexpr TokenKind kRelation = TokenKind::relation;
 constexpr TokenKind kName = TokenKind::name;
 constexpr TokenKind kCommand = TokenKind::command;
 
-// Commands of letters; those that stand in no table are symbols ("\alpha").
+// Functions by the name that commands and plain words have in common.
+constexpr std::array<std::string_view, 15> kFunctions = {
+    "sin",    "cos",  "tan",  "cot",  "sec", "csc", "arcsin", "arccos",
+    "arctan", "sinh", "cosh", "tanh", "ln",  "log", "exp"};
+
+// Other commands of letters; those that stand in no table are symbols ("\alpha").
 constexpr std::array kCommands = std::to_array<Spelling>({
     {"left", kMark, ""},
     {"right", kMark, ""},
@@ -84,22 +89,7 @@ constexpr std::array kCommands = std::to_array<Spelling>({
     {"infty", kName, "infinity"},
     {"pi", kName, "pi"},
     {"imath", kName, "i"},
-    {"exp", kName, "exp"},
-    {"sin", kName, "sin"},
-    {"cos", kName, "cos"},
-    {"tan", kName, "tan"},
-    {"cot", kName, "cot"},
-    {"sec", kName, "sec"},
-    {"csc", kName, "csc"},
-    {"arcsin", kName, "arcsin"},
-    {"arccos", kName, "arccos"},
-    {"arctan", kName, "arctan"},
-    {"sinh", kName, "sinh"},
-    {"cosh", kName, "cosh"},
-    {"tanh", kName, "tanh"},
-    {"ln", kName, "ln"},
     {"lg", kName, "lg"},
-    {"log", kName, "log"},
     {"frac", kCommand, "frac"},
     {"dfrac", kCommand, "frac"},
     {"tfrac", kCommand, "frac"},
@@ -125,47 +115,20 @@ constexpr std::array kCommands = std::to_array<Spelling>({
     {"therefore", kMark, ""},
 });
 
-// Words of plain text that mean something in mathematics.
+// Other words of plain text that mean something in mathematics.
 constexpr std::array kPlainWords = std::to_array<Spelling>({
-    {"pi", kName, "pi"},
-    {"infinity", kName, "infinity"},
-    {"infty", kName, "infinity"},
-    {"inf", kName, "infinity"},
-    {"oo", kName, "infinity"},
-    {"sqrt", kCommand, "sqrt"},
-    {"sin", kName, "sin"},
-    {"cos", kName, "cos"},
-    {"tan", kName, "tan"},
-    {"cot", kName, "cot"},
-    {"sec", kName, "sec"},
-    {"csc", kName, "csc"},
-    {"arcsin", kName, "arcsin"},
-    {"arccos", kName, "arccos"},
-    {"arctan", kName, "arctan"},
-    {"asin", kName, "arcsin"},
-    {"acos", kName, "arccos"},
-    {"atan", kName, "arctan"},
-    {"sinh", kName, "sinh"},
-    {"cosh", kName, "cosh"},
-    {"tanh", kName, "tanh"},
-    {"ln", kName, "ln"},
-    {"log", kName, "log"},
-    {"exp", kName, "exp"},
-    {"abs", kName, "abs"},
-    {"and", kMark, ","},
-    {"or", kMark, ","},
-    {"degrees", kMark, "degree"},
-    {"degree", kMark, "degree"},
-    {"deg", kMark, "degree"},
-    {"percent", kMark, "%"},
-    {"pct", kMark, "%"},
-    {"percentage", kMark, "%"},
-    {"alpha", kName, "\\alpha"},
-    {"beta", kName, "\\beta"},
-    {"gamma", kName, "\\gamma"},
-    {"theta", kName, "\\theta"},
-    {"phi", kName, "\\phi"},
-    {"lambda", kName, "\\lambda"},
+    {"pi", kName, "pi"},          {"infinity", kName, "infinity"},
+    {"infty", kName, "infinity"}, {"inf", kName, "infinity"},
+    {"oo", kName, "infinity"},    {"sqrt", kCommand, "sqrt"},
+    {"asin", kName, "arcsin"},    {"acos", kName, "arccos"},
+    {"atan", kName, "arctan"},    {"abs", kName, "abs"},
+    {"and", kMark, ","},          {"or", kMark, ","},
+    {"degrees", kMark, "degree"}, {"degree", kMark, "degree"},
+    {"deg", kMark, "degree"},     {"percent", kMark, "%"},
+    {"pct", kMark, "%"},          {"percentage", kMark, "%"},
+    {"alpha", kName, "\\alpha"},  {"beta", kName, "\\beta"},
+    {"gamma", kName, "\\gamma"},  {"theta", kName, "\\theta"},
+    {"phi", kName, "\\phi"},      {"lambda", kName, "\\lambda"},
 });
 
 // Commands whose braces hold prose or letters set upright.
@@ -222,6 +185,10 @@ const Spelling* find(const std::array<Spelling, N>& table, std::string_view word
   const auto found = std::find_if(table.begin(), table.end(),
                                   [word](const Spelling& row) { return row.from == word; });
   return found == table.end() ? nullptr : &*found;
+}
+
+bool is_common_function(std::string_view word) {
+  return std::find(kFunctions.begin(), kFunctions.end(), word) != kFunctions.end();
 }
 
 class Tokenizer {
@@ -353,6 +320,7 @@ class Tokenizer {
       if (environment == "array") static_cast<void>(braces());  // its columns
       return put(name == "begin" ? TokenKind::begin : TokenKind::end, environment);
     }
+    if (is_common_function(name)) return put(TokenKind::name, name);
     if (const Spelling* spelling = find(kCommands, name)) return put(*spelling);
     // "\cotx", for want of a space.
     for (std::size_t length = name.size() - 1; length >= 2; --length) {
@@ -387,7 +355,7 @@ class Tokenizer {
     while (!inner.empty() && is_space(inner.front())) inner.remove_prefix(1);
     while (!inner.empty() && is_space(inner.back())) inner.remove_suffix(1);
     const bool has_digit = std::any_of(inner.begin(), inner.end(), is_digit);
-    if (has_digit || inner.size() == 1 || find(kPlainWords, inner)) {
+    if (has_digit || inner.size() == 1 || is_common_function(inner) || find(kPlainWords, inner)) {
       if (depth_ >= 8) return;
       Tokenizer nested(inner);
       nested.depth_ = depth_ + 1;
@@ -404,6 +372,7 @@ class Tokenizer {
     while (end < text_.size() && is_letter(text_[end])) ++end;
     const std::string_view letters = text_.substr(at_, end - at_);
     at_ = end;
+    if (is_common_function(letters)) return put(TokenKind::name, letters);
     if (const Spelling* spelling = find(kPlainWords, letters)) return put(*spelling);
     if (letters.size() >= 3 && !is_product(letters)) return put(TokenKind::words, letters);
     static constexpr std::array<std::string_view, 10> kShortUnits = {"cm", "km", "mm", "kg", "mg",
@@ -461,10 +430,7 @@ std::vector<Token> tokenize(std::string_view text) {
 }
 
 bool is_function_name(std::string_view name) {
-  static constexpr std::array<std::string_view, 17> kFunctions = {
-      "sin",  "cos",  "tan",  "cot", "sec", "csc", "arcsin", "arccos", "arctan",
-      "sinh", "cosh", "tanh", "ln",  "lg",  "log", "exp",    "abs"};
-  return std::find(kFunctions.begin(), kFunctions.end(), name) != kFunctions.end();
+  return is_common_function(name) || name == "lg" || name == "abs";
 }
 
 }  // namespace zeroth::math
