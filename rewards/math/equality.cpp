@@ -269,21 +269,21 @@ bool has_words(const std::vector<Token>& tokens) {
                      [](const Token& token) { return token.kind == TokenKind::words; });
 }
 
-bool has_operation(const Part& part) {
-  const Node& node = part.node();
-  const bool scientific = node.kind == Kind::multiply && part.size() == 2 &&
-                          part.child(1).kind() == Kind::power &&
-                          part.child(1).child(0).node().text == "10";
-  if (node.kind == Kind::multiply && !scientific) return true;
-  if (node.kind == Kind::add && node.text != "mixed") return true;
-  const std::vector<Part> parts = children(part);
-  return std::any_of(parts.begin(), parts.end(), has_operation);
-}
-
-bool has_letter(const Part& part) {
-  if (part.kind() == Kind::symbol || part.kind() == Kind::constant) return true;
-  const std::vector<Part> parts = children(part);
-  return std::any_of(parts.begin(), parts.end(), has_letter);
+// Whether sums or products of numbers are left to do.
+bool is_unevaluated(const Expression& expression, NodeId id) {
+  const auto is_scientific = [&](const Node& node) {  // 2\cdot10^3
+    if (node.children.size() != 2) return false;
+    const Node& second = expression.at(node.children[1]);
+    return second.kind == Kind::power && expression.at(second.children[0]).text == "10";
+  };
+  const auto is_operation = [&](const Node& node) {
+    return (node.kind == Kind::multiply && !is_scientific(node)) ||
+           (node.kind == Kind::add && node.text != "mixed");
+  };
+  const auto is_named = [](const Node& node) {
+    return node.kind == Kind::symbol || node.kind == Kind::constant;
+  };
+  return any_below(expression, id, is_operation) && !any_below(expression, id, is_named);
 }
 
 bool is_percentage(const Expression& expression) {
@@ -331,11 +331,10 @@ bool is_unevaluated(std::string_view answer) {
   if (answer.size() > kMaxBytes) return false;
   const std::optional<Expression> expression = parse_expression(answer);
   if (!expression) return false;
-  const Part whole{.expression = &*expression, .id = expression->root};
-  const std::vector<Part> sides =
-      whole.kind() == Kind::relation ? children(whole) : std::vector<Part>{whole};
-  return std::any_of(sides.begin(), sides.end(),
-                     [](const Part& side) { return has_operation(side) && !has_letter(side); });
+  const Node& whole = expression->at(expression->root);
+  if (whole.kind != Kind::relation) return is_unevaluated(*expression, expression->root);
+  return std::any_of(whole.children.begin(), whole.children.end(),
+                     [&](NodeId side) { return is_unevaluated(*expression, side); });
 }
 
 std::string_view reason_name(Reason reason) {

@@ -472,14 +472,6 @@ class Balls {
   Budget& budget_;
 };
 
-template <typename Test>
-bool any_below(const Expression& expression, NodeId id, const Test& test) {
-  const Node& node = expression.at(id);
-  if (test(node)) return true;
-  return std::any_of(node.children.begin(), node.children.end(),
-                     [&](NodeId child) { return any_below(expression, child, test); });
-}
-
 }  // namespace
 
 std::optional<Rational> exact_value(const Expression& expression, NodeId id, Budget& budget) {

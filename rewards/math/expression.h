@@ -4,6 +4,7 @@
 // number nor the depth of the tree passes ExpressionLimits.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -60,5 +61,14 @@ struct Expression {
 
   const Node& at(NodeId id) const { return nodes[id]; }
 };
+
+/// Whether `test` holds of the node or of any that stands below it.
+template <typename Test>
+bool any_below(const Expression& expression, NodeId id, const Test& test) {
+  const Node& node = expression.at(id);
+  if (test(node)) return true;
+  return std::any_of(node.children.begin(), node.children.end(),
+                     [&](NodeId child) { return any_below(expression, child, test); });
+}
 
 }  // namespace zeroth::math
