@@ -50,6 +50,23 @@ void check(std::span<const double> rewards, std::int64_t num_generations) {
   }
 }
 
+// The share of completions whose group has distances of 0 only, and two scored ones to tell apart.
+double frac_told_apart_by_none(std::span<const double> distances, std::span<const double> total,
+                               std::int64_t num_generations) {
+  const auto group_size = static_cast<std::size_t>(num_generations);
+  std::size_t counted = 0;
+  for (std::size_t first = 0; first < total.size(); first += group_size) {
+    std::size_t scored = 0;
+    bool apart = false;
+    for (std::size_t i = first; i < first + group_size; ++i) {
+      scored += std::isnan(total[i]) ? 0 : 1;
+      apart = apart || distances[i] > 0.0;
+    }
+    if (!apart && (scored > 1 || group_size == 1)) counted += group_size;
+  }
+  return total.empty() ? 0.0 : static_cast<double>(counted) / static_cast<double>(total.size());
+}
+
 }  // namespace
 
 Advantages group_advantages(std::span<const double> rewards, std::int64_t num_generations,
@@ -77,6 +94,42 @@ Advantages group_advantages(std::span<const double> rewards, std::int64_t num_ge
     result.frac_reward_zero_std =
         static_cast<double>(zero_deviation) / static_cast<double>(rewards.size());
   }
+  return result;
+}
+
+Advantages decoupled_advantages(std::span<const std::vector<double>> by_reward,
+                                std::span<const double> weights, std::span<const double> total,
+                                std::int64_t num_generations) {
+  if (by_reward.size() != weights.size())
+    throw std::invalid_argument("decoupled_advantages: another number of weights than rewards");
+  const std::size_t count = total.size();
+  // Of the total, what a run reports; and a completion without one is in no sum.
+  Advantages result = group_advantages(total, num_generations, ScaleRewards::none);
+  std::vector<double> sums(count, 0.0);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (std::isnan(total[i])) sums[i] = total[i];
+  }
+  std::vector<double> distances(count, 0.0);  // from what is the same in all rewards
+  for (std::size_t k = 0; k < by_reward.size(); ++k) {
+    if (by_reward[k].size() != count)
+      throw std::invalid_argument("decoupled_advantages: rewards of different lengths");
+    std::vector<double> rewards = by_reward[k];
+    for (std::size_t i = 0; i < count; ++i) {
+      if (std::isnan(total[i])) rewards[i] = total[i];
+    }
+    const std::vector<double> own =
+        group_advantages(rewards, num_generations, ScaleRewards::group).advantages;
+    for (std::size_t i = 0; i < count; ++i) {
+      sums[i] += weights[k] * own[i];
+      distances[i] += std::abs(weights[k] * own[i]);
+    }
+  }
+  const Moments batch = moments(sums);
+  for (std::size_t i = 0; i < count; ++i) {
+    result.advantages[i] =
+        std::isnan(sums[i]) ? 0.0 : (sums[i] - batch.mean) / (batch.deviation + kEpsilon);
+  }
+  result.frac_reward_zero_std = frac_told_apart_by_none(distances, total, num_generations);
   return result;
 }
 

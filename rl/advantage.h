@@ -38,4 +38,21 @@ struct Advantages {
 Advantages group_advantages(std::span<const double> rewards, std::int64_t num_generations,
                             ScaleRewards scale_rewards);
 
+/// Several rewards, each brought to one scale within its group before they are added, so that none
+/// drowns another: GDPO (Liu et al. 2026, arXiv:2601.05242, section 3). With z_k the advantages of
+/// reward k under `group`,
+///   s_i = sum_k weight_k z_k,i      advantage_i = (s_i - mean(s)) / (std(s) + 1e-4)
+/// where mean and unbiased deviation are over the batch. Agrees with TRL 1.16's
+/// normalize_then_sum.
+///
+/// `by_reward` [reward][N], NaN where a reward does not apply: it adds nothing to s_i and is in no
+/// mean. `total` [N] is the weighted sum; where it is NaN the completion is in nothing and its
+/// advantage is 0. reward_mean and reward_std are those of `total`; frac_reward_zero_std counts the
+/// groups in which no reward that weighs anything tells completions apart.
+///
+/// Throws std::invalid_argument as group_advantages does, and for sizes that differ.
+Advantages decoupled_advantages(std::span<const std::vector<double>> by_reward,
+                                std::span<const double> weights, std::span<const double> total,
+                                std::int64_t num_generations);
+
 }  // namespace zeroth

@@ -163,6 +163,10 @@ void check(const GrpoConfig& c) {
   require_at_least("num_iterations", 1, c.num_iterations);
   check_rewards(c.reward_funcs);
   check_weights(c.reward_funcs, c.reward_weights);
+  // The other divides by deviations, whatever scale_rewards says.
+  require(c.multi_objective_aggregation == "sum_then_normalize" || c.scale_rewards == "group",
+          "scale_rewards", "group where multi_objective_aggregation is normalize_then_sum",
+          c.scale_rewards);
   check_named_rewards(c);
   require_not_negative("router_bias_update_speed", c.router_bias_update_speed);
   require_at_least("eval_steps", 0, c.eval_steps);

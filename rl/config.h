@@ -199,6 +199,7 @@ struct GrpoConfig : TrainingOptions, TruncationOptions, NamedRewardOptions {
   std::optional<double> epsilon_high;
   std::int64_t num_iterations = 1;
   std::string scale_rewards = "group";
+  std::string multi_objective_aggregation = "sum_then_normalize";
   std::string loss_type = "grpo";
   std::string importance_sampling_level = "token";
   bool use_bias_correction_kl = true;
@@ -238,6 +239,9 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
   v("num_iterations", c.num_iterations, "optimizer steps on the same completions");
   v("scale_rewards", c.scale_rewards, "standard deviation that advantages are divided by",
     {"group", "batch", "none"});
+  v("multi_objective_aggregation", c.multi_objective_aggregation,
+    "several rewards: normalize_then_sum brings each to one scale in its group first (GDPO)",
+    {"sum_then_normalize", "normalize_then_sum"});
   v("loss_type", c.loss_type,
     "normaliser: grpo = each sequence's mean, bnpo and dapo = all tokens, "
     "dr_grpo = max_completion_length",

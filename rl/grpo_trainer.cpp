@@ -278,8 +278,12 @@ void GrpoTrainer::score(Rollout& rollout) {
   share_scores(rollout.scores, first);
   check_some_scored(rollout);
   count_failed_steps(rollout);
-  rollout.advantages = group_advantages(rollout.scores.total, config_.num_generations,
-                                        parse_scale_rewards(config_.scale_rewards));
+  const ScoredItems& scores = rollout.scores;
+  rollout.advantages = config_.multi_objective_aggregation == "normalize_then_sum"
+                           ? decoupled_advantages(scores.by_reward, rewards_.weights(),
+                                                  scores.total, config_.num_generations)
+                           : group_advantages(scores.total, config_.num_generations,
+                                              parse_scale_rewards(config_.scale_rewards));
   rollout.reward_seconds = seconds_since(start);
 }
 

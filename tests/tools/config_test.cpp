@@ -58,6 +58,12 @@ TEST_CASE("config: each rule refuses its key and no other", "[tools]") {
   CHECK(refused_key([](GrpoConfig& c) { c.reward_funcs.clear(); }) == "reward_funcs");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_weights = {1}; }) == "reward_weights");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_weights = {1, -1}; }) == "nothing");
+  CHECK(refused_key([](GrpoConfig& c) {
+          c.multi_objective_aggregation = "normalize_then_sum";
+          c.scale_rewards = "none";
+        }) == "scale_rewards");
+  CHECK(refused_key([](GrpoConfig& c) { c.multi_objective_aggregation = "normalize_then_sum"; }) ==
+        "nothing");
   CHECK(refused_key([](GrpoConfig& c) { c.answer_rules = "boxed,guess"; }) == "answer_rules");
   CHECK(refused_key([](GrpoConfig& c) { c.answer_rules = "phrase,number"; }) == "nothing");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_timeout = 0; }) == "reward_timeout");
