@@ -372,6 +372,60 @@ TEST_CASE("grpo trainer: a step's metrics and advantages by hand from its comple
   }
 }
 
+// The share of '7' among completions that have one; else nothing to say.
+class SevensIfAnyReward final : public testing::SevensReward {
+ public:
+  std::string_view name() const override { return "sevens_if_any"; }
+  std::vector<RewardOutcome> judge(std::span<const RewardItem> items,
+                                   OnRewardError on_error) const override {
+    std::vector<RewardOutcome> outcomes = SevensReward::judge(items, on_error);
+    for (RewardOutcome& outcome : outcomes) {
+      if (outcome.score == 0.0) outcome = {.result = RewardResult::not_applicable};
+    }
+    return outcomes;
+  }
+};
+
+class EvenLengthReward final : public testing::SevensReward {
+ public:
+  std::string_view name() const override { return "even_length"; }
+  std::vector<double> score(std::span<const RewardItem> items) const override {
+    std::vector<double> scores;
+    for (const RewardItem& item : items) scores.push_back(item.completion.size() % 2 == 0 ? 9 : 0);
+    return scores;
+  }
+};
+
+TEST_CASE("grpo trainer: several rewards come to one scale before they are added, on request",
+          "[rl]") {
+  GrpoConfig config = tiny_grpo();
+  config.max_completion_length = 12;
+  const auto advantages_of = [&](const char* aggregation) {
+    config.multi_objective_aggregation = aggregation;
+    std::vector<std::unique_ptr<Reward>> rewards;
+    rewards.push_back(std::make_unique<SevensIfAnyReward>());
+    rewards.push_back(std::make_unique<EvenLengthReward>());
+    GrpoRun run(testing::kTinyQwen2, config, Dtype::float32, {},
+                WeightedRewards(std::move(rewards), {2.0, 1.0}));
+    const GrpoStep step = run.step(1);
+    std::vector<double> sevens, even, total, advantages;
+    for (const CompletionRecord& record : step.completions) {
+      sevens.push_back(record.rewards.at(0).value);
+      even.push_back(record.rewards.at(1).value);
+      total.push_back(record.reward);
+      advantages.push_back(record.advantage);
+    }
+    const std::vector<double> expected =
+        config.multi_objective_aggregation == "normalize_then_sum"
+            ? decoupled_advantages(std::vector{sevens, even}, std::vector{2.0, 1.0}, total, 5)
+                  .advantages
+            : group_advantages(total, 5, ScaleRewards::group).advantages;
+    CHECK(advantages == expected);
+    return advantages;
+  };
+  CHECK(advantages_of("normalize_then_sum") != advantages_of("sum_then_normalize"));
+}
+
 TEST_CASE("grpo trainer: the metrics of lengths by hand", "[rl]") {
   GrpoRun run(testing::kTinyQwen2);
   const GrpoStep step = run.step(1);
