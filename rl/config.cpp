@@ -227,6 +227,11 @@ void check(const SampleConfig& c) {
 }
 
 void check(const ScoreConfig& c) {
+  if (!c.cases.empty()) {
+    require(c.dataset_name.empty() && c.reward_funcs.empty(), "cases",
+            "to stand alone, without dataset_name and reward_funcs", c.cases);
+    return;
+  }
   require_text("dataset_name", "a JSONL file", c.dataset_name);
   check_rewards(c.reward_funcs);
   check_weights(c.reward_funcs, c.reward_weights);

@@ -413,6 +413,7 @@ struct ScoreConfig : NamedRewardOptions {
   std::string dataset_name;
   std::vector<std::string> reward_funcs;
   std::vector<double> reward_weights;
+  std::string cases;
   bool json = false;
 };
 
@@ -422,7 +423,9 @@ void visit_fields(Visitor& v, ScoreConfig& c) {
   v("reward_funcs", c.reward_funcs, "rewards by name, FILE.so or python:FILE:FUNCTION");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
   visit_fields(v, static_cast<NamedRewardOptions&>(c));
-  v("json", c.json, "print one JSON object");
+  v("cases", c.cases,
+    "instead: JSONL file, or directory of such, of recorded cases to compare our verdicts with");
+  v("json", c.json, "print one JSON object; of cases, one a row and a summary");
 }
 
 /// zeroth init: a checkpoint with random weights.

@@ -19,6 +19,7 @@
 #include "tools/commands.h"
 #include "tools/named_rewards.h"
 #include "tools/options.h"
+#include "tools/score_cases.h"
 #include "tools/summary.h"
 
 namespace zeroth {
@@ -229,6 +230,7 @@ int run_score(int argc, char** argv) {
     }
     return kExitDone;
   }
+  if (!config.cases.empty()) return score_cases(config.cases, config.json);
   const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);
   const std::vector<ScoreRow> rows = read_rows(config.dataset_name);
   if (options.dry_run) {
