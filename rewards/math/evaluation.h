@@ -25,15 +25,31 @@ struct Budget {
   bool is_spent() const { return left <= 0; }
 };
 
-/// The rational number that `id` is; nothing where it has symbols, is irrational, is not defined
-/// (a division by zero) or is too large.
-std::optional<Rational> exact_value(const Expression& expression, NodeId id, Budget& budget);
+/// A symbol that stands for a number, such as the index of a sum; the innermost first.
+struct Binding {
+  std::string_view name;
+  const Ball* value = nullptr;
+  const Rational* exact = nullptr;  // where it is known
+  const Binding* outer = nullptr;
+};
 
 /// Where an expression with symbols is evaluated.
 struct Point {
   int number = 0;  // every symbol has a value of its own at each; point 0 has positive ones only
   int sign = 1;    // of what stands after ±
+  const Binding* bound = nullptr;  // symbols that have another value
 };
+
+/// The innermost of that name, or null.
+const Binding* find_binding(const Binding* innermost, std::string_view name);
+
+/// Of digits with at most one point.
+std::optional<Rational> literal_value(std::string_view text);
+
+/// The rational number that `id` is; nothing where it has symbols that are not bound, is
+/// irrational, is not defined (a division by zero) or is too large.
+std::optional<Rational> exact_value(const Expression& expression, NodeId id, Budget& budget,
+                                    const Binding* bound = nullptr);
 
 /// A ball around the value at `point`, of about `bits` bits where the arithmetic keeps them.
 /// Nothing where it is not defined, not finite, no scalar, or too costly.
@@ -43,7 +59,10 @@ struct Point {
 std::optional<Ball> ball_value(const Expression& expression, NodeId id, const Point& point,
                                std::int64_t bits, Budget& budget);
 
-/// Whether a symbol, or a ±, stands anywhere below `id`.
+/// The first symbol below `id` that is not bound, there or by `bound`; or null.
+const Node* free_symbol(const Expression& expression, NodeId id, const Binding* bound = nullptr);
+
+/// Whether a symbol that is not bound, or a ±, stands anywhere below `id`.
 bool has_symbol(const Expression& expression, NodeId id);
 bool has_plus_minus(const Expression& expression, NodeId id);
 

@@ -29,12 +29,19 @@ enum class Kind : std::uint8_t {
   divide,
   power,
   root,      // index, radicand
-  function,  // text: its name, one child
+  function,  // text: its name; one child, or more: gcd, lcm, max, min
   log,       // base, argument
   binomial,
   factorial,
-  percent,  // child / 100
-  degree,   // child * pi / 180
+  modulo,        // what is left of the first after division by the second, with the second's sign
+  sum_over,      // text: the index; its first and last value, the term
+  product_over,  // the same
+  limit,         // text: the variable; where it goes, the expression
+  derivative,    // text: the variable; the expression. Repeated where it is a second one
+  integral,      // text: the variable; both ends or none, the integrand
+  piecewise,     // value, condition, value, condition, …; the last may stand alone
+  percent,       // child / 100
+  degree,        // child * pi / 180
   // answers made of scalars
   unit,       // text: the unit; the value
   ratio,      // a : b : …
@@ -61,6 +68,18 @@ struct Expression {
 
   const Node& at(NodeId id) const { return nodes[id]; }
 };
+
+/// Whether the node's text names a variable that stands for no value outside of its body; an
+/// integral's only where it has ends.
+inline bool binds_its_variable(const Node& node) {
+  return node.kind == Kind::sum_over || node.kind == Kind::product_over ||
+         node.kind == Kind::limit || (node.kind == Kind::integral && node.children.size() == 3);
+}
+
+/// Where the variable of such a node stands.
+inline NodeId body_of(const Node& node) {
+  return node.children.back();
+}
 
 /// Whether `test` holds of the node or of any that stands below it.
 template <typename Test>

@@ -8,10 +8,10 @@ namespace zeroth::math {
 namespace {
 
 std::string written(const Expression& expression, NodeId id) {
-  static constexpr const char* kNames[] = {"",      "",     "",       "add",   "neg",  "pm",
-                                           "mul",   "div",  "pow",    "root",  "fn",   "log",
-                                           "binom", "fact", "pct",    "deg",   "unit", "ratio",
-                                           "list",  "br",   "matrix", "union", "rel",  "words"};
+  static constexpr const char* kNames[] = {
+      "",    "",      "",      "add",  "neg", "pm",     "mul",   "div",  "pow",  "root",  "fn",
+      "log", "binom", "fact",  "mod",  "sum", "prod",   "lim",   "diff", "int",  "cases", "pct",
+      "deg", "unit",  "ratio", "list", "br",  "matrix", "union", "rel",  "words"};
   const Node& node = expression.at(id);
   std::string result = kNames[static_cast<std::size_t>(node.kind)];
   if (!node.text.empty()) result += (result.empty() ? "" : ":") + node.text;
