@@ -16,19 +16,37 @@ namespace {
 
 constexpr std::array<RewardEntry, 4> kEntries = {{
     {"accuracy", "1 when the final answer equals the reference, else 0",
+     list_parameters<NoParameters>,
      [](const RewardOptions& options) {
+       read_parameters<NoParameters>("accuracy", options.parameters);
        return make_accuracy_reward({.extraction = options.extraction});
      }},
     {"accuracy_in_format", "1 when both accuracy and format are 1, else 0",
+     list_parameters<NoParameters>,
      [](const RewardOptions& options) {
+       read_parameters<NoParameters>("accuracy_in_format", options.parameters);
        return make_accuracy_in_format_reward({.extraction = options.extraction});
      }},
     {"format",
      "1 when the completion is <think>…</think><answer>…</answer> and nothing else, else 0",
-     [](const RewardOptions&) { return make_format_reward(); }},
+     list_parameters<NoParameters>,
+     [](const RewardOptions& options) {
+       read_parameters<NoParameters>("format", options.parameters);
+       return make_format_reward();
+     }},
     {"format_parts", "0.25 for each of the four tags that occurs once and in order",
-     [](const RewardOptions&) { return make_graded_format_reward(); }},
+     list_parameters<NoParameters>,
+     [](const RewardOptions& options) {
+       read_parameters<NoParameters>("format_parts", options.parameters);
+       return make_graded_format_reward();
+     }},
 }};
+
+RewardHost with_parameters(const RewardOptions& options) {
+  RewardHost host = options.host;
+  host.parameters = options.parameters;
+  return host;
+}
 
 }  // namespace
 
@@ -37,8 +55,8 @@ std::span<const RewardEntry> reward_entries() {
 }
 
 std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options) {
-  if (names_plugin(name)) return make_plugin_reward(std::string(name), options.host);
-  if (names_script(name)) return make_script_reward(std::string(name), options.host);
+  if (names_plugin(name)) return make_plugin_reward(std::string(name), with_parameters(options));
+  if (names_script(name)) return make_script_reward(std::string(name), with_parameters(options));
   std::vector<std::string> names;
   std::string list;
   for (const RewardEntry& entry : kEntries) {

@@ -3,23 +3,28 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "rewards/answer_extraction.h"
 #include "rewards/hosted_reward.h"
 #include "rewards/reward.h"
+#include "rewards/reward_parameters.h"
 
 namespace zeroth {
 
-/// What the rewards of one run share.
+/// What the rewards of one run share, and the parameters of one of them.
 struct RewardOptions {
   ExtractionConfig extraction = {};  // of the rewards that look at the answer
   RewardHost host = {};              // of the user's own
+  std::string parameters = "{}";     // JSON object: what reward_config says of this reward
 };
 
 struct RewardEntry {
   std::string_view name;         // as written in reward_funcs
   std::string_view description;  // one line, for --help
+  std::vector<RewardParameter> (*parameters)();
   std::unique_ptr<Reward> (*make)(const RewardOptions& options);
 };
 
@@ -27,8 +32,9 @@ struct RewardEntry {
 std::span<const RewardEntry> reward_entries();
 
 /// By a name of the registry, or a reward of the user's own: a file that ends in .so, or
-/// python:FILE:FUNCTION. Throws InputError with the nearest name and the list for an unknown name,
-/// and what make_plugin_reward and make_script_reward throw.
+/// python:FILE:FUNCTION. Throws InputError with the nearest name and the list for an unknown name
+/// or parameter, for a parameter of the wrong type or out of range, and what make_plugin_reward and
+/// make_script_reward throw.
 std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options = {});
 
 }  // namespace zeroth

@@ -60,6 +60,7 @@ void visit_fields(Visitor& v, DatasetOptions& c) {
 /// run, and what is done when a reward fails.
 struct NamedRewardOptions {
   std::string answer_rules = "tag,boxed,hashes";
+  std::string reward_config;
   std::string reward_on_error = "stop";
   double reward_timeout = 10.0;
   std::int64_t reward_memory = std::int64_t{4} << 30;
@@ -72,6 +73,9 @@ void visit_fields(Visitor& v, NamedRewardOptions& c) {
     "where an answer is looked for, in this order: tag (<answer>…</answer>), boxed, hashes (####), "
     "phrase (the answer is …), choice (a letter), number (the last), after=PREFIX (the line's "
     "rest)");
+  v("reward_config", c.reward_config,
+    "parameters of rewards: {\"word of reward_funcs\": {\"parameter\": value, …}, …} as JSON, or a "
+    ".json file of that; empty = every default (zeroth reward list)");
   v("reward_on_error", c.reward_on_error,
     "a completion that a reward fails on: stop = the command ends where it can be resumed, exclude "
     "= "

@@ -69,7 +69,7 @@ class DistillRun {
         hooks_(hooks),
         root_(options.output_dir),
         rewards_(rewards),
-        identities_(reward_identities(rewards, options.answer_rules)),
+        identities_(reward_identities(rewards, options.reward_funcs, options)),
         numerics_(training_numerics(context, parse_dtype(options.dtype))) {
     fs::create_directories(root_);
     lock_ = std::make_unique<DirectoryLock>(root_);

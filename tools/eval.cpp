@@ -25,6 +25,7 @@
 #include "tools/named_rewards.h"
 #include "tools/options.h"
 #include "tools/progress.h"
+#include "tools/reward_config.h"
 #include "tools/stop.h"
 
 namespace zeroth {
@@ -146,10 +147,8 @@ class SampleSink {
         on_error_(parse_on_reward_error(config.reward_on_error)),
         problems_(problems),
         output_(config.output) {
-    for (const std::string& name : names_) {
-      rewards_.push_back(make_reward(name, reward_options(config)));
-      try_on(*rewards_.back(), problems);
-    }
+    rewards_ = make_rewards(names_, config);
+    for (const std::unique_ptr<Reward>& reward : rewards_) try_on(*reward, problems);
   }
 
   /// Creates the file of completions, where one is asked for.
@@ -285,6 +284,7 @@ int run_eval(int argc, char** argv) {
     return kExitDone;
   }
   config.model_name_or_path = model_directory(config.model_name_or_path);
+  config.reward_config = read_reward_config(config.reward_config);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
   const std::vector<Problem> problems = problems_of(config);
   SampleSink sink(config, problems);

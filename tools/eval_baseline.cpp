@@ -5,6 +5,7 @@
 
 #include "system/error.h"
 #include "system/json.h"
+#include "tools/reward_config.h"
 
 namespace zeroth {
 namespace {
@@ -54,6 +55,11 @@ void require_same_reward(const JsonReader& json, const EvalConfig& config) {
   const std::string rules = json.get_string("answer_rules", NamedRewardOptions{}.answer_rules);
   if (rules != config.answer_rules) {
     json.fail("answer_rules", config.answer_rules + ", by which answers are found here");
+  }
+  const std::string parameters = json.get_string("reward_config", "");
+  if (parameters_of(parameters, here) != parameters_of(config.reward_config, here)) {
+    json.fail("reward_config", "the parameters that " + here +
+                                   " has here: " + parameters_of(config.reward_config, here));
   }
 }
 

@@ -207,6 +207,7 @@ boost::json::object eval_json(const EvalReport& report) {
   json["min_p"] = config.min_p;
   json["seed"] = config.seed;
   json["answer_rules"] = config.answer_rules;
+  json["reward_config"] = config.reward_config;
   json["reward_funcs"] = boost::json::array(config.reward_funcs.begin(), config.reward_funcs.end());
   boost::json::object rewards;
   for (const MeanReward& reward : report.rewards) rewards[reward.name] = reward.mean;

@@ -17,6 +17,7 @@
 #include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
 #include "tools/ranks.h"
+#include "tools/reward_config.h"
 #include "tools/training_command.h"
 #include "tools/worker_pool.h"
 
@@ -53,6 +54,7 @@ int run_grpo(int argc, char** argv) {
     return kExitDone;
   }
   config.model_name_or_path = model_directory(config.model_name_or_path);
+  config.reward_config = read_reward_config(config.reward_config);
   const auto seed = static_cast<std::uint64_t>(config.seed);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
   std::function<void()> check_stop;  // from when there is somebody to ask for it

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "rewards/hosted_reward.h"
+#include "tools/reward_config.h"
 
 namespace zeroth {
 namespace {
@@ -27,21 +28,29 @@ std::vector<RewardItem> first_items(std::span<const Problem> problems) {
 
 }  // namespace
 
-RewardOptions reward_options(const NamedRewardOptions& host) {
-  return {.extraction = parse_extraction(host.answer_rules),
-          .host = {.python = host.reward_python,
-                   .timeout = host.reward_timeout,
-                   .memory = host.reward_memory}};
+std::vector<std::unique_ptr<Reward>> make_rewards(const std::vector<std::string>& names,
+                                                  const NamedRewardOptions& host,
+                                                  std::function<void()> check_stop) {
+  RewardOptions options{.extraction = parse_extraction(host.answer_rules),
+                        .host = {.python = host.reward_python,
+                                 .timeout = host.reward_timeout,
+                                 .memory = host.reward_memory,
+                                 .check_stop = std::move(check_stop)}};
+  const std::string config = read_reward_config(host.reward_config);
+  check_reward_words(config, names);
+  std::vector<std::unique_ptr<Reward>> rewards;
+  for (const std::string& name : names) {
+    options.parameters = parameters_of(config, name);
+    rewards.push_back(make_reward(name, options));
+  }
+  return rewards;
 }
 
 WeightedRewards named_rewards(const std::vector<std::string>& names,
                               const std::vector<double>& weights, const NamedRewardOptions& host,
                               std::function<void()> check_stop) {
-  RewardOptions options = reward_options(host);
-  options.host.check_stop = std::move(check_stop);
-  std::vector<std::unique_ptr<Reward>> rewards;
-  for (const std::string& name : names) rewards.push_back(make_reward(name, options));
-  return WeightedRewards(std::move(rewards), weights, parse_on_reward_error(host.reward_on_error));
+  return WeightedRewards(make_rewards(names, host, std::move(check_stop)), weights,
+                         parse_on_reward_error(host.reward_on_error));
 }
 
 void try_on(const WeightedRewards& rewards, std::span<const Problem> problems) {
@@ -53,14 +62,18 @@ void try_on(const Reward& reward, std::span<const Problem> problems) {
 }
 
 std::vector<std::string> reward_identities(const WeightedRewards& rewards,
-                                           const std::string& answer_rules) {
+                                           const std::vector<std::string>& words,
+                                           const NamedRewardOptions& options) {
+  const std::string config = read_reward_config(options.reward_config);
   std::vector<std::string> identities;
   for (const std::string_view name : rewards.names()) {
     std::string identity(name);
+    const std::string parameters = parameters_of(config, words.at(identities.size()));
+    if (parameters != "{}") identity += " with " + parameters;
     if (const auto* hosted = dynamic_cast<const HostedReward*>(&rewards.reward(identities.size())))
       identity += " of sha256 " + std::string(hosted->file_sha256());
-    else if (answer_rules != NamedRewardOptions{}.answer_rules)
-      identity += " by " + answer_rules;
+    else if (options.answer_rules != NamedRewardOptions{}.answer_rules)
+      identity += " by " + options.answer_rules;
     identities.push_back(std::move(identity));
   }
   return identities;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,11 +14,13 @@
 
 namespace zeroth {
 
-/// How the rewards of a command are made.
-RewardOptions reward_options(const NamedRewardOptions& host);
+/// Throws InputError for an unknown name, a reward of the user's own that cannot be loaded, and for
+/// a reward_config that is no such thing or sets what is not there. `check_stop` is RewardHost's.
+std::vector<std::unique_ptr<Reward>> make_rewards(const std::vector<std::string>& names,
+                                                  const NamedRewardOptions& host,
+                                                  std::function<void()> check_stop = {});
 
-/// Throws InputError for an unknown name, a reward of the user's own that cannot be loaded, or a
-/// wrong number of weights. `check_stop` is RewardHost's.
+/// The same, weighted. InputError for a wrong number of weights too.
 WeightedRewards named_rewards(const std::vector<std::string>& names,
                               const std::vector<double>& weights,
                               const NamedRewardOptions& host = {},
@@ -29,10 +32,12 @@ void try_on(const WeightedRewards& rewards, std::span<const Problem> problems);
 void try_on(const Reward& reward, std::span<const Problem> problems);
 
 /// What the scores of each reward are a function of, beside what it scores: its name and, for one
-/// of the user's own, the hash of its file, else the answer_rules where they are not the default.
-/// What a file reads or imports is not looked at.
+/// of the user's own, the hash of its file, else the answer_rules where they are not the default;
+/// and the parameters where there are any. What a file reads or imports is not looked at. `words`
+/// are those the rewards were made from.
 std::vector<std::string> reward_identities(const WeightedRewards& rewards,
-                                           const std::string& answer_rules);
+                                           const std::vector<std::string>& words,
+                                           const NamedRewardOptions& options);
 
 /// "brevity (brevity.so, seccomp), …": the rewards among them that live in processes, and how far
 /// these are held; empty for none.

@@ -1,7 +1,7 @@
 // zeroth reward: begin a reward of one's own, and list the rewards there are.
 
-#include <cstdio>
 #include <filesystem>
+#include <iomanip>
 #include <iostream>
 #include <string_view>
 
@@ -58,21 +58,26 @@ int run_new(int argc, char** argv) {
 }
 
 void print_row(std::string_view name, std::string_view description) {
-  std::printf("%-20.*s %.*s\n", static_cast<int>(name.size()), name.data(),
-              static_cast<int>(description.size()), description.data());
+  std::cout << std::left << std::setw(20) << name << " " << description << "\n";
 }
 
 int run_list(int argc, char** argv) {
   RewardListConfig config;
-  const ResolvedOptions options = resolve(argc, argv, config,
-                                          {.name = "reward list",
-                                           .summary = "names and descriptions of rewards",
-                                           .positional = "reward_funcs"});
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "reward list",
+               .summary = "names, descriptions and parameters of rewards",
+               .positional = "reward_funcs"});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
-  for (const RewardEntry& entry : reward_entries()) print_row(entry.name, entry.description);
+  for (const RewardEntry& entry : reward_entries()) {
+    print_row(entry.name, entry.description);
+    for (const RewardParameter& parameter : entry.parameters())
+      std::cout << "    " << parameter.key << " = " << parameter.default_json << ": "
+                << parameter.help << "\n";
+  }
   for (const std::string& name : config.reward_funcs) {
     const auto reward = make_reward(name, {.host = {.python = config.reward_python}});
     const auto* hosted = dynamic_cast<const HostedReward*>(reward.get());

@@ -44,6 +44,18 @@ TEST_CASE("registry: the options reach the rewards that look at the answer", "[r
   CHECK(make_reward("accuracy")->score({&item, 1}).at(0) == 0.0);
 }
 
+TEST_CASE("registry: every row lists its parameters, and refuses others", "[rewards]") {
+  for (const RewardEntry& entry : reward_entries()) {
+    INFO(entry.name);
+    for (const RewardParameter& parameter : entry.parameters())
+      CHECK_NOTHROW(make_reward(entry.name, {.parameters = "{\"" + parameter.key +
+                                                           "\":" + parameter.default_json + "}"}));
+    CHECK_THROWS_WITH(
+        make_reward(entry.name, {.parameters = R"({"no_such_key": 1})"}),
+        Contains("reward_config: " + std::string(entry.name)) && Contains("got no_such_key"));
+  }
+}
+
 TEST_CASE("registry: an unknown name gives the nearest and the list", "[rewards]") {
   CHECK_THROWS_AS(make_reward("acuracy"), InputError);
   CHECK_THROWS_WITH(make_reward("acuracy"),

@@ -94,6 +94,13 @@ TEST_CASE("run settings: the order of rewards counts", "[rl]") {
   CHECK(run_settings(a) != run_settings(b));
 }
 
+TEST_CASE("run settings: the parameters of rewards count", "[rl]") {
+  GrpoConfig a;
+  GrpoConfig b;
+  b.reward_config = R"({"format":{"x":1}})";
+  CHECK(run_settings(a) != run_settings(b));
+}
+
 TEST_CASE("run settings: a line a key, in the order of the configuration", "[rl]") {
   SftConfig config;
   config.seed = 7;
