@@ -6,12 +6,18 @@
 namespace zeroth {
 
 std::string_view script_host_source();  // script_host.py
-std::string_view plugin_abi_source();   // plugin_abi.h
 
-/// examples/example_reward.cpp, .c and .py, and examples/items.jsonl.
+/// The headers of plugins.
+std::string_view plugin_abi_source();
+std::string_view plugin_header_source();
+std::string_view plugin_json_source();
+
+/// The files of examples/.
 std::string_view example_cpp_source();
 std::string_view example_c_source();
 std::string_view example_python_source();
+std::string_view example_test_source();
+std::string_view example_cmake_source();
 std::string_view example_items();
 
 }  // namespace zeroth

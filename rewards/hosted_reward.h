@@ -28,7 +28,7 @@ struct RewardHost {
   /// very program, the same even when its file has been replaced.
   std::string program = "/proc/self/exe";
   std::string python = "python3";               // for scripts; found in PATH
-  std::string parameters = "{}";               // JSON object: what reward_config says of it
+  std::string parameters = "{}";                // JSON object: what reward_config says of it
   double timeout = 10.0;                        // seconds of one call
   std::int64_t memory = std::int64_t{4} << 30;  // bytes of private memory of each process
   /// Called about twenty times a second while a reward is waited for. What it throws ends the wait

@@ -12,11 +12,13 @@ namespace zeroth {
 /// Whether a word of reward_funcs names a shared object.
 bool names_plugin(std::string_view name);
 
-/// InputError when `file` is missing, does not load, exports no zeroth_reward() or has another ABI.
+/// InputError when `file` is missing, does not load, exports no zeroth_reward() or has another ABI,
+/// or does not take the host's parameters.
 std::unique_ptr<HostedReward> make_plugin_reward(const std::string& file, const RewardHost& host);
 
 /// The child's side: loads the plugin and answers on descriptor `channel` until it is closed. In
 /// the sandbox already; `isolation` is what to report.
-void serve_plugin(const std::string& file, Isolation isolation, int channel);
+void serve_plugin(const std::string& file, const std::string& parameters, Isolation isolation,
+                  int channel);
 
 }  // namespace zeroth

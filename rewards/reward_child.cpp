@@ -22,9 +22,9 @@ int run_reward_child(int argc, char** argv) {
     const auto [stop, error] = std::from_chars(memory.data(), end, sandbox.memory);
     return error == std::errc() && stop == end;
   };
-  if (is("plugin", 3)) {
+  if (is("plugin", 4)) {
     end_group_with(ChildProcess::kLifeline);
-    serve_plugin(arguments[2], enter_sandbox(sandbox), ChildProcess::kChannel);
+    serve_plugin(arguments[2], arguments[3], enter_sandbox(sandbox), ChildProcess::kChannel);
     return 0;
   }
   if (is("script", 5)) {

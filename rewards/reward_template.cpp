@@ -38,35 +38,53 @@ void check_name(const std::string& name) {
                     .actual = name.empty() ? "nothing" : name});
 }
 
+std::string replaced(std::string text, std::string_view what, std::string_view by) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size())
+    text.replace(at, what.size(), by);
+  return text;
+}
+
 std::string renamed(std::string_view text, const std::string& name) {
-  std::string result(text);
-  for (std::size_t at = 0; (at = result.find(kExampleName, at)) != std::string::npos;
-       at += name.size())
-    result.replace(at, kExampleName.size(), name);
-  return result;
+  return replaced(std::string(text), kExampleName, name);
+}
+
+// The build file of the example in C++, for C.
+std::string cmake_for_c(std::string text) {
+  text = replaced(std::move(text), "CXX_STANDARD 17", "C_STANDARD 99");
+  return replaced(replaced(std::move(text), "CXX", "C"), ".cpp", ".c");
+}
+
+RewardTemplate plugin_template(const std::string& name, bool is_c) {
+  const std::string ending = is_c ? ".c" : ".cpp";
+  const std::string cmake = renamed(example_cmake_source(), name);
+  return {.files = {{.name = name + ending,
+                     .text = renamed(is_c ? example_c_source() : example_cpp_source(), name)},
+                    {.name = "items.jsonl", .text = std::string(example_items())},
+                    {.name = name + "_test" + ending, .text = renamed(example_test_source(), name)},
+                    {.name = "CMakeLists.txt", .text = is_c ? cmake_for_c(cmake) : cmake},
+                    {.name = "zeroth/plugin_abi.h", .text = std::string(plugin_abi_source())},
+                    {.name = "zeroth/plugin.h", .text = std::string(plugin_header_source())},
+                    {.name = "zeroth/plugin_json.h", .text = std::string(plugin_json_source())}},
+          .build = plugin_build_command(name + ending, name + ".so"),
+          .reward_funcs = "./" + name + ".so"};
 }
 
 }  // namespace
 
+std::string plugin_build_command(const std::string& source, const std::string& output) {
+  const bool is_c = source.ends_with(".c");
+  return std::string(is_c ? "cc -std=c99" : "c++ -std=c++17") + " -O2 -fPIC -shared -I. -o " +
+         output + " " + source;
+}
+
 RewardTemplate reward_template(const std::string& name, const std::string& language) {
   check_name(name);
-  const TemplateFile items{.name = "items.jsonl", .text = std::string(example_items())};
-  if (language == "python")
-    return {
-        .files = {{.name = name + ".py", .text = renamed(example_python_source(), name)}, items},
-        .build = "",
-        .reward_funcs = "python:" + name + ".py:" + name};
-  if (language != "cpp" && language != "c")
-    throw std::invalid_argument("reward_template: language " + language);
-  const std::string source = name + "." + language;
-  const std::string compiler = language == "cpp" ? "c++ -std=c++17" : "cc -std=c11";
-  return {.files = {{.name = source,
-                     .text = renamed(language == "cpp" ? example_cpp_source() : example_c_source(),
-                                     name)},
-                    {.name = "plugin_abi.h", .text = std::string(plugin_abi_source())},
-                    items},
-          .build = compiler + " -O2 -fPIC -shared -o " + name + ".so " + source,
-          .reward_funcs = "./" + name + ".so"};
+  if (language == "cpp" || language == "c") return plugin_template(name, language == "c");
+  if (language != "python") throw std::invalid_argument("reward_template: language " + language);
+  return {.files = {{.name = name + ".py", .text = renamed(example_python_source(), name)},
+                    {.name = "items.jsonl", .text = std::string(example_items())}},
+          .build = "",
+          .reward_funcs = "python:" + name + ".py:" + name};
 }
 
 }  // namespace zeroth

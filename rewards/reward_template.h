@@ -7,7 +7,7 @@
 namespace zeroth {
 
 struct TemplateFile {
-  std::string name;
+  std::string name;  // relative to the reward's directory
   std::string text;
 };
 
@@ -19,6 +19,10 @@ struct RewardTemplate {
   std::string build;         // command in the directory of the files; empty where none is needed
   std::string reward_funcs;  // how the built reward is named there
 };
+/// The first file is the rule, the second has completions with the scores that it gives them.
 RewardTemplate reward_template(const std::string& name, const std::string& language);
+
+/// The command that compiles a plugin, a .c or .cpp file, in its directory.
+std::string plugin_build_command(const std::string& source, const std::string& output);
 
 }  // namespace zeroth

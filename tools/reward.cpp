@@ -45,9 +45,10 @@ int run_new(int argc, char** argv) {
       std::cout << "would write " << (directory / file.name).string() << "\n";
     return kExitDone;
   }
-  std::filesystem::create_directories(directory);
-  for (const TemplateFile& file : made.files)
+  for (const TemplateFile& file : made.files) {
+    std::filesystem::create_directories((directory / file.name).parent_path());
     write_file_atomically(directory / file.name, file.text);
+  }
   std::cout << "wrote";
   for (const TemplateFile& file : made.files) std::cout << " " << (directory / file.name).string();
   std::cout << "\nthe rule is in the first of them; next:\n\n  cd " << directory.string() << "\n";

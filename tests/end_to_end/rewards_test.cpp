@@ -121,7 +121,7 @@ TEST_CASE("rewards: failures are counted and left out, or get 0", "[end_to_end]"
     INFO(outcome.err);
     REQUIRE(outcome.exit_code == 0);
     CHECK(contains(outcome.err, "reward sevens: raised on "));
-    CHECK(contains(outcome.err, "exception: it begins with 4"));
+    CHECK(contains(outcome.err, ": it begins with 4"));
     const auto metrics = lines_of(directory / policy / "metrics.jsonl");
     REQUIRE(metrics.size() == 3);
     double counted[3] = {};

@@ -2,16 +2,14 @@
 // what begins with 3, 4 or 5, each in its own way; SEVENS_MORTAL kills every process at its fifth
 // completion.
 
+#include <zeroth/plugin.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
 
-#include "rewards/plugin_abi.h"
-
-namespace {
-
-double score_of(std::string_view completion) {
+static double score_of(std::string_view completion) {
 #ifdef SEVENS_MORTAL
   static int seen = 0;
   if (++seen == 5) abort();
@@ -26,18 +24,6 @@ double score_of(std::string_view completion) {
   return completion.empty() ? 0.0 : sevens / static_cast<double>(completion.size());
 }
 
-std::int64_t score(const zeroth_reward_item* items, std::size_t num_items, double* scores,
-                   char* /*error*/, std::size_t /*error_size*/) {
-  for (std::size_t i = 0; i < num_items; ++i)
-    scores[i] = score_of({items[i].completion.data, items[i].completion.size});
-  return static_cast<std::int64_t>(num_items);
-}
-
-const zeroth_reward_plugin kPlugin = {ZEROTH_REWARD_ABI_VERSION, "sevens", "the share of '7'",
-                                      score};
-
-}  // namespace
-
-extern "C" const zeroth_reward_plugin* zeroth_reward() {
-  return &kPlugin;
+ZEROTH_REWARD(sevens, "the share of '7'") {
+  return score_of(item.completion);
 }

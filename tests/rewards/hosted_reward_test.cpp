@@ -1,6 +1,5 @@
 #include "rewards/hosted_reward.h"
 
-#include <dlfcn.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +13,7 @@
 #include <random>
 #include <thread>
 
-#include "rewards/plugin_abi.h"
+#include "rewards/loaded_plugin.h"
 #include "rewards/plugin_host.h"
 #include "rewards/script_host.h"
 #include "rewards/weighted_sum.h"
@@ -248,21 +247,7 @@ TEST_CASE("hosted reward: time per item", "[.][timing]") {
   const std::string completion = "<think>" + std::string(200, 'x') + "</think><answer>42</answer>";
   const std::vector<RewardItem> items(
       64, RewardItem{.prompt = "What is 40 + 2?", .completion = completion, .reference = "42"});
-  void* library = dlopen(EXAMPLE_CPP_PLUGIN, RTLD_NOW);
-  REQUIRE(library != nullptr);
-  const auto entry =
-      reinterpret_cast<const zeroth_reward_plugin* (*)()>(dlsym(library, "zeroth_reward"));
-  const zeroth_reward_item item{.prompt = {},
-                                .completion = {completion.data(), completion.size()},
-                                .reference = {"42", 2},
-                                .columns_json = {},
-                                .completion_ids = nullptr,
-                                .num_completion_ids = 0,
-                                .num_tokens = 0,
-                                .max_tokens = 0,
-                                .finish_reason = 0};
-  const std::vector<zeroth_reward_item> abi_items(items.size(), item);
-  std::vector<double> scores(items.size());
+  const LoadedPlugin loaded(EXAMPLE_CPP_PLUGIN, "{}");
   const auto time = [&](const char* name, int calls, const std::function<void()>& call) {
     double best = HUGE_VAL;
     for (int round = 0; round < 20; ++round) {
@@ -275,8 +260,7 @@ TEST_CASE("hosted reward: time per item", "[.][timing]") {
     WARN(name << ": " << best << " us, " << best / static_cast<double>(items.size())
               << " us for each of 64 items");
   };
-  time("in this process", 1000,
-       [&] { entry()->score(abi_items.data(), abi_items.size(), scores.data(), nullptr, 0); });
+  time("in this process", 1000, [&] { loaded.call(items); });
   const auto plugin = make_plugin_reward(EXAMPLE_CPP_PLUGIN, reward_host());
   time("plugin", 50, [&] { plugin->score(items); });
   const auto script = make_script_reward("python:" ZEROTH_SOURCE_DIR
@@ -284,7 +268,6 @@ TEST_CASE("hosted reward: time per item", "[.][timing]") {
                                          reward_host());
   time("script", 20, [&] { script->score(items); });
   time("start of a plugin", 1, [&] { make_plugin_reward(EXAMPLE_CPP_PLUGIN, reward_host()); });
-  dlclose(library);
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ TEST_CASE("plugin host: what a plugin can do to itself, by name", "[rewards]") {
   CHECK(outcome_of(*reward, "unwritten") == "not_finite: the score nan");
   CHECK(outcome_of(*reward, "count") == "wrong_count: 0 scores for 1 items");
   CHECK(outcome_of(*reward, "overrun") == "wrong_count: more scores for 1 items");
+  CHECK(outcome_of(*reward, "none") == "not_applicable: ");
+  CHECK(outcome_of(*reward, "exhausted") == "memory: std::bad_alloc");
   CHECK(outcome_of(*reward, "close") == "garbled: it closed its channel");
   CHECK(outcome_of(*reward, "garble") == "garbled: the result 63");
   CHECK(outcome_of(*reward, "print") == "5.000000");
@@ -118,7 +120,7 @@ TEST_CASE("plugin host: files that are no plugin are refused with the reason", "
              Contains("expected a shared object that can be loaded, got") && Contains("text.so"));
   CHECK_THAT(refusal(PLUGIN_WITHOUT_ENTRY),
              Contains("zeroth_reward: expected an exported C function of plugin_abi.h"));
-  CHECK_THAT(refusal(PLUGIN_OF_ANOTHER_ABI), Contains("abi_version: expected 1, got 2"));
+  CHECK_THAT(refusal(PLUGIN_OF_ANOTHER_ABI), Contains("abi: expected 2; ") && Contains(", got 3"));
   CHECK_THAT(refusal(PLUGIN_WITH_A_BAD_NAME),
              Contains("name: expected 1 to 64 letters") && Contains("\"two words\""));
   CHECK_THAT(refusal(PLUGIN_THAT_CRASHES_AT_LOAD),

@@ -1,6 +1,7 @@
 #include "rewards/reward_template.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 
 #include "rewards/embedded.h"
@@ -41,6 +42,7 @@ TEST_CASE("reward template: files of a name of one's own that build and score", 
     const testing::TemporaryDirectory directory;
     const RewardTemplate made = reward_template("my_rule", language);
     for (const TemplateFile& file : made.files) {
+      std::filesystem::create_directories((directory / file.name).parent_path());
       std::ofstream(directory / file.name) << file.text;
       CHECK(file.text.find("example_reward") == std::string::npos);
     }
@@ -58,9 +60,38 @@ TEST_CASE("reward template: files of a name of one's own that build and score", 
   }
 }
 
+TEST_CASE("reward template: the build file builds, and its test passes and can fail", "[rewards]") {
+  if (std::system("command -v cmake >/dev/null") != 0) return;
+  for (const char* language : {"cpp", "c"}) {
+    const testing::TemporaryDirectory directory;
+    for (const TemplateFile& file : reward_template("my_rule", language).files) {
+      std::filesystem::create_directories((directory / file.name).parent_path());
+      std::ofstream(directory / file.name) << file.text;
+    }
+    const std::string in = "cd '" + directory.path().string() + "' && ";
+    const std::string out = " >>log 2>&1";
+    CHECK(std::system((in + "cmake -S . -B build" + out).c_str()) == 0);
+    CHECK(std::system((in + "cmake --build build" + out).c_str()) == 0);
+    CHECK(std::filesystem::exists(directory / "my_rule.so"));
+    const std::string test = in + "ctest --test-dir build --no-tests=error" + out;
+    CHECK(std::system(test.c_str()) == 0);
+    const std::filesystem::path source = directory / (std::string("my_rule_test.") + language);
+    std::string text = read_file(source);
+    text.replace(text.find("\"12\", 1.0"), 9, "\"12\", 0.5");
+    std::ofstream(source) << text;
+    CHECK(std::system((in + "cmake --build build" + out).c_str()) == 0);
+    CHECK(std::system(test.c_str()) != 0);
+    INFO(read_file(directory / "log"));
+  }
+}
+
 TEST_CASE("reward template: what is compiled in is what stands in the tree", "[rewards]") {
   const std::string root = ZEROTH_SOURCE_DIR "/rewards/";
   CHECK(plugin_abi_source() == read_file(root + "plugin_abi.h"));
+  CHECK(plugin_header_source() == read_file(root + "plugin.h"));
+  CHECK(plugin_json_source() == read_file(root + "plugin_json.h"));
+  CHECK(example_test_source() == read_file(root + "examples/example_test.c"));
+  CHECK(example_cmake_source() == read_file(root + "examples/plugin.cmake"));
   CHECK(script_host_source() == read_file(root + "script_host.py"));
   CHECK(example_cpp_source() == read_file(root + "examples/example_reward.cpp"));
   CHECK(example_c_source() == read_file(root + "examples/example_reward.c"));

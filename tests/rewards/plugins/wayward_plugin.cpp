@@ -99,25 +99,33 @@ double score_of(std::string_view completion, std::string_view reference) {
   return static_cast<double>(completion.size() + reference.size());
 }
 
-std::int64_t score(const zeroth_reward_item* items, std::size_t num_items, double* scores,
-                   char* error, std::size_t error_size) {
+std::int64_t score(void* /*state*/, const zeroth_reward_batch* batch) {
   std::int64_t count = 0;
-  for (std::size_t i = 0; i < num_items; ++i) {
-    const std::string_view completion(items[i].completion.data, items[i].completion.size);
+  for (std::size_t i = 0; i < batch->num_items; ++i) {
+    const zeroth_reward_item& item = *batch->items[i];
+    const std::string_view completion(item.completion.data, item.completion.size);
     if (completion == "error") {
-      std::snprintf(error, error_size, "item %zu of %zu is one", i, num_items);
-      return -1;
+      std::snprintf(batch->error, batch->error_size, "item %zu of %zu is one", i, batch->num_items);
+      return ZEROTH_FAILED;
     }
-    if (completion == "overrun") scores[num_items] = 0.0;
+    if (completion == "exhausted") return ZEROTH_OUT_OF_MEMORY;
+    if (completion == "overrun") batch->scores[batch->num_items] = 0.0;
     if (completion == "count") continue;
-    scores[i] = score_of(completion, {items[i].reference.data, items[i].reference.size});
-    if (completion == "unwritten") scores[i] = std::nan("");
+    batch->scores[i] = score_of(completion, {item.reference.data, item.reference.size});
+    if (completion == "unwritten") batch->scores[i] = std::nan("");
+    if (completion == "none") batch->scores[i] = ZEROTH_NOT_APPLICABLE;
     ++count;
   }
   return count;
 }
 
-const zeroth_reward_plugin kPlugin = {WAYWARD_ABI_VERSION, WAYWARD_NAME, "what it is told", score};
+const zeroth_reward_plugin kPlugin = {sizeof(zeroth_reward_plugin),
+                                      WAYWARD_ABI,
+                                      WAYWARD_NAME,
+                                      "what it is told",
+                                      score,
+                                      nullptr,
+                                      nullptr};
 
 #ifdef WAYWARD_CRASHES_AT_LOAD
 [[maybe_unused]] const int kCrash = (abort(), 0);
