@@ -43,14 +43,16 @@ enum class Kind : std::uint8_t {
   percent,       // child / 100
   degree,        // child * pi / 180
   // answers made of scalars
-  unit,       // text: the unit; the value
-  ratio,      // a : b : …
-  list,       // a, b, …: in any order, as a set is
-  bracket,    // text: the two brackets, e.g. "[)": an interval, a point, a tuple
-  matrix,     // text: the number of columns; row by row
-  set_union,  // of intervals or sets
-  relation,   // text: = < > <= >= != or in; two children
-  words,      // text: letters in lower case, without white space
+  unit,              // text: the unit; the value
+  ratio,             // a : b : …
+  list,              // a, b, …: in any order, as a set is
+  bracket,           // text: the two brackets, e.g. "[)": an interval, a point, a tuple
+  matrix,            // text: the number of columns; row by row
+  set_union,         // of intervals or sets
+  set_intersection,  // of two
+  set_difference,    // of two
+  relation,  // text: = < > <= >= != in notin or subset; two children. Or "chain": of relations
+  words,     // text: letters in lower case, without white space
 };
 
 using NodeId = std::uint32_t;

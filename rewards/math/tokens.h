@@ -13,9 +13,10 @@ namespace zeroth::math {
 enum class TokenKind {
   number,    // text: digits, at most one point; thousands separators are gone
   name,      // text: one letter, or a word known as a constant or a function: "x", "pi", "\alpha"
-  command,   // text: what takes arguments, without its backslash: "frac", "sqrt", "overline"
-  mark,      // text: one of + - * / ^ _ ! ' ( ) [ ] { } \{ \} | , ; : & \\ % and degree pm mp cup
-  relation,  // text: = < > <= >= != in approx
+  command,   // text: what takes arguments, without its backslash: "frac", "sqrt", "sum"
+  mark,      // text: one of + - * / ^ _ ! ' ( ) [ ] { } \{ \} | , ; : & \\ % and lvert rvert
+             // lfloor rfloor lceil rceil degree pm mp mod over choose to cup cap setminus
+  relation,  // text: = < > <= >= != in notin subset superset approx
   words,     // text: prose or a unit, as it stands
   begin,     // text: an environment's name, e.g. "pmatrix"
   end,
@@ -34,7 +35,10 @@ struct Token {
 /// At least one token: the last is `finish`.
 std::vector<Token> tokenize(std::string_view text);
 
-/// Whether `name` is a function of one argument that is written before it: sin, ln, …
+/// Whether an environment of that name holds lines, whose alignment marks are no tokens.
+bool is_aligned_environment(std::string_view name);
+
+/// Whether `name` is a function that is written before its arguments: sin, ln, gcd, …
 bool is_function_name(std::string_view name);
 
 }  // namespace zeroth::math

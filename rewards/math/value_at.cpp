@@ -187,13 +187,19 @@ ValueComparison compare_value(std::string_view text, std::span<const SymbolValue
   }
   if (!is_scalar(whole.kind())) return {.equal = false, .got = {}, .why = "not a number"};
   const Bindings bindings(*expression, values);
-  if (const Node* symbol = free_symbol(*expression, whole.id, bindings.innermost())) {
-    return {.equal = false, .got = {}, .why = "no value of " + symbol->text};
-  }
   Budget budget;
-  const std::optional<Ball> value =
-      ball_value(*expression, whole.id, {.number = 0, .sign = 1, .bound = bindings.innermost()},
-                 kBits, budget);
+  const auto value_at = [&](int point) {
+    return ball_value(*expression, whole.id,
+                      {.number = point, .sign = 1, .bound = bindings.innermost()}, kBits, budget);
+  };
+  const std::optional<Ball> value = value_at(0);
+  // A symbol without a value may cancel: x - x is 0.
+  if (const Node* symbol = free_symbol(*expression, whole.id, bindings.innermost())) {
+    const std::optional<Ball> other = value ? value_at(1) : std::nullopt;
+    if (!other || !acb_overlaps(value->get(), other->get())) {
+      return {.equal = false, .got = {}, .why = "no value of " + symbol->text};
+    }
+  }
   if (!value) {
     return {.equal = false, .got = {}, .why = budget.is_spent() ? "budget" : "not defined"};
   }

@@ -9,9 +9,9 @@ namespace {
 
 std::string written(const Expression& expression, NodeId id) {
   static constexpr const char* kNames[] = {
-      "",    "",      "",      "add",  "neg", "pm",     "mul",   "div",  "pow",  "root",  "fn",
-      "log", "binom", "fact",  "mod",  "sum", "prod",   "lim",   "diff", "int",  "cases", "pct",
-      "deg", "unit",  "ratio", "list", "br",  "matrix", "union", "rel",  "words"};
+      "",    "",      "",      "add",  "neg", "pm",     "mul",   "div",  "pow",   "root",  "fn",
+      "log", "binom", "fact",  "mod",  "sum", "prod",   "lim",   "diff", "int",   "cases", "pct",
+      "deg", "unit",  "ratio", "list", "br",  "matrix", "union", "cap",  "minus", "rel",   "words"};
   const Node& node = expression.at(id);
   std::string result = kNames[static_cast<std::size_t>(node.kind)];
   if (!node.text.empty()) result += (result.empty() ? "" : ":") + node.text;
@@ -51,14 +51,21 @@ TEST_CASE("parser: arguments of commands take one digit where there are no brace
 TEST_CASE("parser: mixed numbers are sums, other neighbours products", "[rewards][math]") {
   CHECK(tree("3\\frac12") == "add:mixed(3 div(1 2))");
   CHECK(tree("3 1/2") == "add:mixed(3 div(1 2))");
-  CHECK(tree("-3\\frac{1}{2}") == "mul(neg(3) div(1 2))");
+  CHECK(tree("-3\\frac{1}{2}") == "neg(add:mixed(3 div(1 2)))");
   CHECK(tree("3\\frac{x}{2}") == "mul(3 div(x 2))");
 }
 
 TEST_CASE("parser: functions", "[rewards][math]") {
   CHECK(tree("\\sin^2 2x + 1") == "add(pow(fn:sin(mul(2 x)) 2) 1)");
   CHECK(tree("\\log_2 8") == "log(2 8)");
-  CHECK(tree("log(x)") == "fn:ln(x)");
+  CHECK(tree("\\log x") == "log(10 x)");
+  CHECK(tree("ln(x)") == "fn:ln(x)");
+  CHECK(tree("\\sin^{-1} x") == "fn:arcsin(x)");
+  CHECK(tree("\\sin^{-2} x") == "pow(fn:sin(x) neg(2))");
+  CHECK(tree("\\operatorname{arsinh}(x)") == "fn:arcsinh(x)");
+  CHECK(tree("\\max(a, b)") == "fn:max(a b)");
+  CHECK(tree("\\gcd\\{4, 6\\}") == "fn:gcd(4 6)");
+  CHECK(tree("5 \\text{ min}") == "unit:min(5)");
   CHECK(tree("\\sin x \\cos y") == "mul(fn:sin(x) fn:cos(y))");
   CHECK(tree("|x-|y||") == "fn:abs(add(x neg(fn:abs(y))))");
 }
@@ -81,9 +88,86 @@ TEST_CASE("parser: what answers are made of", "[rewards][math]") {
   CHECK(tree("1 \\pm i") == "add(1 pm:+(i))");
 }
 
+TEST_CASE("parser: what a fraction line and mod reach over", "[rewards][math]") {
+  CHECK(tree("a/2b") == "div(a mul(2 b))");
+  CHECK(tree("a/2 b") == "mul(div(a 2) b)");
+  CHECK(tree("4/3\\pi r^3") == "mul(div(4 3) pi pow(r 3))");
+  CHECK(tree("1/2(x+1)") == "mul(div(1 2) add(x 1))");
+  CHECK(tree("\\sqrt{3}/2i") == "mul(div(root(2 3) 2) i)");
+  CHECK(tree("-14/2 \\mod 5") == "mod(div(neg(14) 2) 5)");
+  CHECK(tree("1+x \\bmod 8y") == "add(1 mod(x mul(8 y)))");
+}
+
+TEST_CASE("parser: bars close what they can, or else open", "[rewards][math]") {
+  CHECK(tree("||x||y||") == "fn:abs(mul(fn:abs(x) fn:abs(y)))");
+  CHECK(tree("|x||y|") == "mul(fn:abs(x) fn:abs(y))");
+  CHECK(tree("\\left|x|y|z\\right|") == "fn:abs(mul(x fn:abs(y) z))");
+  CHECK(tree("\\lvertx\\rvert") == "fn:abs(x)");
+  CHECK(tree("\\mleft\\vert x\\mright\\vert") == "fn:abs(x)");
+}
+
+TEST_CASE("parser: sums, products, limits, derivatives, integrals", "[rewards][math]") {
+  CHECK(tree("\\sum_{k=1}^3 k^2 + 1") == "add(sum:k(1 3 pow(k 2)) 1)");
+  CHECK(tree("\\prod^{n}_{i = 0} 2i") == "prod:i(0 n mul(2 i))");
+  CHECK(tree("\\lim_{x \\to 3^-} x") == "lim:x(3 x)");
+  CHECK(tree("\\lim_{x \\rightarrow 0^{+}} x") == "lim:x(0 x)");
+  CHECK(tree("\\frac{d}{dx} x^2") == "diff:x(pow(x 2))");
+  CHECK(tree("\\frac{d^2}{dx^2} x") == "diff:x(diff:x(x))");
+  CHECK(tree("\\int_0^1 x^2 dx + 1") == "add(int:x(0 1 pow(x 2)) 1)");
+  CHECK(tree("\\int xdx") == "int:x(x)");
+  CHECK(tree("\\int \\frac{2 dz}{z}") == "int:z(div(2 z))");
+  CHECK(tree("\\int_0^1\\int_0^x y dy dx") == "int:x(0 1 int:y(0 x y))");
+  CHECK(tree("\\int x") == "nothing");
+}
+
+TEST_CASE("parser: matrices are computed with while they are read", "[rewards][math]") {
+  const std::string column = "\\begin{pmatrix}1\\\\x\\end{pmatrix}";
+  CHECK(tree("2" + column) == "matrix:1(mul(2 1) mul(2 x))");
+  CHECK(tree(column + "+" + column) == "matrix:1(add(1 1) add(x x))");
+  CHECK(tree(column + "^T") == "matrix:2(1 x)");
+  CHECK(tree(column + "^T" + column) == "matrix:1(add(mul(1 1) mul(x x)))");
+  CHECK(tree(column + column) == "nothing");
+  CHECK(tree("\\begin{vmatrix}1&2\\\\3&4\\end{vmatrix}") == "fn:det(matrix:2(1 2 3 4))");
+  CHECK(tree("\\operatorname{tr}\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}") == "add(1 4)");
+}
+
+TEST_CASE("parser: cases and lines", "[rewards][math]") {
+  CHECK(tree("\\begin{cases} x & \\text{if } x > 0 \\\\ 0 & \\text{otherwise} \\end{cases}") ==
+        "cases(x rel:>(x 0) 0)");
+  CHECK(tree("\\begin{cases} x = 1 \\\\ y = 2 \\end{cases}") == "list(rel:=(x 1) rel:=(y 2))");
+  CHECK(tree("\\begin{aligned} x &= 1 \\\\ y &= 2 \\end{aligned}") ==
+        "list(rel:=(x 1) rel:=(y 2))");
+}
+
+TEST_CASE("parser: sets", "[rewards][math]") {
+  CHECK(tree("\\{1+2\\}\\{3-4\\}") == "mul(add(1 2) add(3 neg(4)))");
+  CHECK(tree("{1,2} \\setminus {2}") == "minus(list(1 2) 2)");
+  CHECK(tree("[0,2] \\cap (1,3)") == "cap(br:[](0 2) br:()(1 3))");
+  CHECK(tree("(1,2) U (3,4)") == "union(br:()(1 2) br:()(3 4))");
+  CHECK(tree("\\{x \\mid x > 2\\}") == "rel:>(x 2)");
+  CHECK(tree("\\{x : x > 2\\}") == "rel:>(x 2)");
+  CHECK(tree("\\mathbb{R} \\supseteq \\emptyset") == "rel:subset(list \\mathbb{R})");
+  CHECK(tree("k = 1, 2, 3") == "rel:=(k list(1 2 3))");
+  CHECK(tree("p = 5, q = 2; p = 7, q = 2") ==
+        "list(br:()(rel:=(p 5) rel:=(q 2)) br:()(rel:=(p 7) rel:=(q 2)))");
+}
+
+TEST_CASE("parser: names and numbers", "[rewards][math]") {
+  CHECK(tree("x^2_1") == "pow(x_1 2)");
+  CHECK(tree("\\alpha _{ij}") == "\\alpha_ij");
+  CHECK(tree("\\overline{x}_2") == "barx_2");
+  CHECK(tree("\\overline{AB}") == "mul(A B)");
+  CHECK(tree("\\overline{2+i}") == "fn:conj(add(2 i))");
+  CHECK(tree("0.1\\overline{6}") == "div(015 90)");
+  CHECK(tree("x\u00b2\u2075 + \u00bd") == "add(pow(x 25) div(1 2))");
+  CHECK(tree("2\u00bd") == "add:mixed(2 div(1 2))");
+  CHECK(tree("{n \\choose 2}") == "binom(n 2)");
+  CHECK(tree("{a \\over b+1}") == "div(a add(b 1))");
+}
+
 TEST_CASE("parser: what is no answer is nothing", "[rewards][math]") {
   for (const char* text : {"", "(", ")", "1)", "(1", "x^", "\\frac{1}", "^2", "1 +", "= 1", "[1,2",
-                           "\\begin{pmatrix}1&2\\\\3\\end{pmatrix}", "\\begin{align}1\\end{align}",
+                           "\\begin{pmatrix}1&2\\\\3\\end{pmatrix}", "\\begin{table}1\\end{table}",
                            "\\sqrt", "|x", "\\{", "x_"}) {
     INFO(text);
     CHECK(tree(text) == "nothing");
