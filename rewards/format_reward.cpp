@@ -58,6 +58,10 @@ class AccuracyInFormatReward final : public Reward {
     return scores;
   }
 
+  std::string wanted_instead_of(std::string_view reference) const override {
+    return accuracy_->wanted_instead_of(reference);
+  }
+
  private:
   std::unique_ptr<Reward> accuracy_;
 };

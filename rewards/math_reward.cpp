@@ -7,6 +7,7 @@
 
 #include "rewards/exact_number.h"
 #include "rewards/math/equality.h"
+#include "rewards/math/parser.h"
 #include "system/ascii.h"
 
 namespace zeroth {
@@ -59,6 +60,11 @@ class AccuracyReward final : public Reward {
 
   std::string_view name() const override { return "accuracy"; }
 
+  std::string wanted_instead_of(std::string_view reference) const override {
+    if (is_answer(last_boxed(reference).value_or(reference))) return {};
+    return "an answer that can be read, such as 42, \\frac{1}{2}, (1, 2) or a word";
+  }
+
   std::vector<double> score(std::span<const RewardItem> items) const override {
     std::vector<double> scores;
     scores.reserve(items.size());
@@ -91,6 +97,10 @@ std::string normalized_answer(std::string_view text) {
     text.remove_prefix(1);
   }
   return result;
+}
+
+bool is_answer(std::string_view text) {
+  return parse_exact_number(text) || math::parse_expression(text);
 }
 
 bool answers_equal(std::string_view answer, std::string_view reference) {

@@ -25,6 +25,9 @@ std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config = {});
 /// answer that is_unevaluated never equals an integer or a decimal.
 bool answers_equal(std::string_view answer, std::string_view reference);
 
+/// Whether `text` can be read at all: a number, an expression or words; not "\frac{1}{" or nothing.
+bool is_answer(std::string_view text);
+
 /// `text` without white space, \left, \right, the LaTeX spaces \! \, \; \: "\ ", surrounding $…$
 /// and a final full stop; \dfrac and \tfrac become \frac.
 std::string normalized_answer(std::string_view text);

@@ -101,6 +101,10 @@ class Reward {
 
   /// Tries the reward before a run. InputError for what cannot be right on any item.
   virtual void try_on(std::span<const RewardItem> /*items*/) const {}
+
+  /// The kind of reference without which no completion can be right, for a reader ("an answer such
+  /// as 42 or \\frac{1}{2}"); empty where `reference` is of it.
+  virtual std::string wanted_instead_of(std::string_view /*reference*/) const { return {}; }
 };
 
 /// The outcome of a number that a reward gave.

@@ -98,6 +98,7 @@ int run_distill(int argc, char** argv) {
   const DistillData data = load_distill_data(config);
   const WeightedRewards rewards = named_rewards(config.reward_funcs, {}, config);
   try_on(rewards, data.train);
+  try_on(rewards, data.test);
   if (options.dry_run) {
     check_models(config, data);
     std::cout << to_toml_with_provenance(options) << "\n";

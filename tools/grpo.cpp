@@ -70,6 +70,7 @@ int run_grpo(int argc, char** argv) {
     eval_problems = load_problems(config.eval_dataset_name, "", "validation", config.columns, seed);
     const auto limit = static_cast<std::size_t>(config.num_eval_problems);
     if (limit > 0 && eval_problems.size() > limit) eval_problems.resize(limit);
+    try_on(rewards, eval_problems);
   }
   if (options.dry_run) return dry_run(config, options, problems, prompt_template);
   Ranks ranks(config);

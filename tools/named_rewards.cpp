@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "rewards/hosted_reward.h"
+#include "system/error.h"
 #include "tools/reward_config.h"
 
 namespace zeroth {
@@ -53,12 +54,42 @@ WeightedRewards named_rewards(const std::vector<std::string>& names,
                          parse_on_reward_error(host.reward_on_error));
 }
 
+void check_references(const Reward& reward, std::span<const std::string_view> references,
+                      std::span<const std::string> places) {
+  std::size_t wrong = 0, first = 0;
+  std::string expected;
+  for (std::size_t i = 0; i < references.size(); ++i) {
+    std::string wanted = reward.wanted_instead_of(references[i]);
+    if (wanted.empty()) continue;
+    if (wrong++ > 0) continue;
+    first = i;
+    expected = std::move(wanted);
+  }
+  if (wrong == 0) return;
+  std::string actual = quoted_start(references[first]);
+  if (wrong > 1) {
+    actual += "; " + std::to_string(wrong) + " of " + std::to_string(references.size()) +
+              " have such a one";
+  }
+  throw InputError({.source = places[first],
+                    .field = "reference answer (for " + std::string(reward.name()) + ")",
+                    .expected = std::move(expected),
+                    .actual = std::move(actual)});
+}
+
 void try_on(const WeightedRewards& rewards, std::span<const Problem> problems) {
-  rewards.try_on(first_items(problems));
+  for (std::size_t i = 0; i < rewards.names().size(); ++i) try_on(rewards.reward(i), problems);
 }
 
 void try_on(const Reward& reward, std::span<const Problem> problems) {
   reward.try_on(first_items(problems));
+  std::vector<std::string_view> references;
+  std::vector<std::string> places;
+  for (const Problem& problem : problems) {
+    references.push_back(problem.answer);
+    places.push_back("problem " + problem.id);
+  }
+  check_references(reward, references, places);
 }
 
 std::vector<std::string> reward_identities(const WeightedRewards& rewards,

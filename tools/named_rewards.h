@@ -26,10 +26,16 @@ WeightedRewards named_rewards(const std::vector<std::string>& names,
                               const NamedRewardOptions& host = {},
                               std::function<void()> check_stop = {});
 
-/// Tries rewards on the first problems with their own answers as completions. InputError for what
-/// cannot be right on any completion.
+/// Tries rewards on the first problems with their own answers as completions, and looks at the
+/// reference of every problem. InputError for what cannot be right on any completion, and for a
+/// problem that no completion can be right on.
 void try_on(const WeightedRewards& rewards, std::span<const Problem> problems);
 void try_on(const Reward& reward, std::span<const Problem> problems);
+
+/// InputError when the references of some places cannot be what `reward` needs, naming the first of
+/// them and their number. `places` are for a reader, one a reference ("problems.jsonl:3").
+void check_references(const Reward& reward, std::span<const std::string_view> references,
+                      std::span<const std::string> places);
 
 /// What the scores of each reward are a function of, beside what it scores: its name and, for one
 /// of the user's own, the hash of its file, else the answer_rules where they are not the default;

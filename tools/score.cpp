@@ -215,6 +215,18 @@ RewardError in_file(const RewardError& error, const std::vector<ScoreRow>& rows,
           file + ":" + std::to_string(rows[error.item()].line)};
 }
 
+void check_rows(const WeightedRewards& rewards, const std::vector<ScoreRow>& rows,
+                const std::string& file) {
+  std::vector<std::string_view> references;
+  std::vector<std::string> places;
+  for (const ScoreRow& row : rows) {
+    references.push_back(row.reference);
+    places.push_back(file + ":" + std::to_string(row.line));
+  }
+  for (std::size_t i = 0; i < rewards.names().size(); ++i)
+    check_references(rewards.reward(i), references, places);
+}
+
 }  // namespace
 
 int run_score(int argc, char** argv) {
@@ -244,6 +256,7 @@ int run_score(int argc, char** argv) {
                                 items.begin() + std::min<std::size_t>(3, items.size()));
   while (first.size() < 3) first.push_back(first.front());
   rewards.try_on(first);
+  check_rows(rewards, rows, config.dataset_name);
   const ScoredItems scores = [&] {
     try {
       return rewards.score(items);

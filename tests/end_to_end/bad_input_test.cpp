@@ -57,6 +57,21 @@ TEST_CASE("bad input: data sets", "[end_to_end]") {
   refuses(directory, kGrpo.with({{"dataset_name", "broken.jsonl"}}), {"broken.jsonl:2"});
   write(directory / "column.jsonl", "{\"question\": \"1+1=\"}\n");
   refuses(directory, kGrpo.with({{"dataset_name", "column.jsonl"}}), {"column.jsonl:1", "answer"});
+  write(directory / "unread.jsonl",
+        "{\"question\": \"1+1=\", \"answer\": \"2\"}\n"
+        "{\"question\": \"1/3=\", \"answer\": \"\\\\frac{1}{\"}\n"
+        "{\"question\": \"1+0=\", \"answer\": \"((1\"}\n");
+  const std::vector<std::string> unread = {"unread.jsonl:2", "accuracy", "\\\\frac{1}{",
+                                           "2 of 3 have such a one"};
+  const testing::Flags with_accuracy = kGrpo;
+  refuses(
+      directory,
+      with_accuracy.with({{"dataset_name", "unread.jsonl"}, {"reward_funcs", "format,accuracy"}}),
+      unread);
+  refuses(directory,
+          with_accuracy.with(
+              {{"eval_dataset_name", "unread.jsonl"}, {"reward_funcs", "accuracy_in_format"}}),
+          {"unread.jsonl:2", "accuracy_in_format"});
   write(directory / "letters.jsonl", "{\"question\": \"1 and 1\", \"answer\": \"2\"}\n");
   refuses(directory, kGrpo.with({{"dataset_name", "letters.jsonl"}}), {"byte"});
   refuses(directory, kGrpo.with({{"dataset_name", "broken.jsonl"}, {"dataset_split", "test"}}),

@@ -91,4 +91,20 @@ TEST_CASE("math_reward: sums graded by the reward are graded by their careful tr
 }
 
 }  // namespace
+TEST_CASE("is_answer: what can be read, and what no completion could equal", "[rewards]") {
+  for (const char* text : {"42", "-1.5", "\\frac{1}{2}", "x+1", "(1, 2)", "\\text{even}", "Navajo",
+                           "9^{9^{9^9}}", "$5"})
+    CHECK(is_answer(text));
+  for (const char* text : {"", "   ", "\\frac{1}{", "((1", "x=", "\\sqrt{"})
+    CHECK_FALSE(is_answer(text));
+}
+
+TEST_CASE("accuracy: a reference in a box is read as the box's content", "[rewards]") {
+  const auto reward = make_accuracy_reward();
+  CHECK(reward->wanted_instead_of("so \\boxed{\\frac{1}{2}}").empty());
+  CHECK(reward->wanted_instead_of("7").empty());
+  CHECK_FALSE(reward->wanted_instead_of("\\boxed{}").empty());
+  CHECK_FALSE(reward->wanted_instead_of("\\frac{1}{").empty());
+}
+
 }  // namespace zeroth
