@@ -33,9 +33,9 @@ void check(const BenchConfig& config) {
                          const std::string& actual) {
     throw InputError({.source = "bench", .field = field, .expected = expected, .actual = actual});
   };
-  if (config.what != "quickstart" && config.what != "worker" && config.what != "remote" &&
-      config.what != "cache") {
-    refuse("what", "quickstart, worker, remote or cache",
+  constexpr std::string_view kAll[] = {"quickstart", "worker", "remote", "cache", "rewards"};
+  if (std::find(std::begin(kAll), std::end(kAll), config.what) == std::end(kAll)) {
+    refuse("what", "quickstart, worker, remote, cache or rewards",
            config.what.empty() ? "nothing" : config.what);
   }
   if (config.warmup < 0 || config.steps <= config.warmup) {
@@ -44,13 +44,25 @@ void check(const BenchConfig& config) {
   }
   if (config.num_generations < 1)
     refuse("num_generations", "at least 1", std::to_string(config.num_generations));
+  if (config.what == "rewards" && !fs::exists(config.cases)) {
+    refuse("cases", "a file of recorded cases, or a directory of them",
+           config.cases.empty() ? "nothing" : config.cases);
+  }
   std::vector<std::string> files;
-  if (config.what == "quickstart") files = {config.python, config.peer};
+  if (config.what == "quickstart" || config.what == "rewards")
+    files = {config.python, peer_of(config)};
   if (config.what == "quickstart" || config.what == "remote")
     files.push_back(config.model_name_or_path + "/config.json");
   for (const std::string& file : files) {
-    if (!fs::exists(file)) refuse("", "the file " + file, "none");
+    const bool is_in_path = file == config.python && file.find('/') == std::string::npos;
+    if (!is_in_path && !fs::exists(file)) refuse("", "the file " + file, "none");
   }
+}
+
+std::string peer_of(const BenchConfig& config) {
+  if (!config.peer.empty()) return config.peer;
+  return config.what == "rewards" ? "tests/interop/math_verify_peer.py"
+                                  : "tests/interop/plain_torch_grpo.py";
 }
 
 double median(std::vector<double> values) {
@@ -147,6 +159,7 @@ int run_bench(int argc, char** argv) {
   if (config.what == "worker") return bench_worker(config);
   if (config.what == "remote") return bench_remote(config);
   if (config.what == "cache") return bench_cache(config);
+  if (config.what == "rewards") return bench_rewards(config);
   return bench_quickstart(config);
 }
 
@@ -167,7 +180,7 @@ int bench_quickstart(const BenchConfig& config) {
                       rewards, grpo);
 
   const fs::path prompts = write_prompts(problems);
-  LineProcess peer({config.python, config.peer, "--checkpoint", config.model_name_or_path,
+  LineProcess peer({config.python, peer_of(config), "--checkpoint", config.model_name_or_path,
                     "--prompts", prompts.string(), "--steps", std::to_string(config.steps),
                     "--warmup", std::to_string(config.warmup), "--threads", std::to_string(threads),
                     "--dtype", config.dtype, "--wait_for_line"});
@@ -176,7 +189,7 @@ int bench_quickstart(const BenchConfig& config) {
   std::int64_t tokens_before = 0;
   for (std::int64_t step = 1; step <= config.steps; ++step) {
     peer.write_line("step");
-    const JsonReader line = JsonReader::parse(peer.read_line(), config.peer);
+    const JsonReader line = JsonReader::parse(peer.read_line(), peer_of(config));
     const GrpoStep ours = trainer.step(step, grpo.learning_rate, false);
     const double prompt_tokens = static_cast<double>(engine.statistics().prompt_tokens);
     const double completion_tokens =

@@ -22,20 +22,25 @@ struct BenchConfig : PolicyOptions {
   std::int64_t num_generations = 100;
   std::string architecture = "tiny-mla-moe";
   std::string python = ".venv/bin/python";
-  std::string peer = "tests/interop/plain_torch_grpo.py";
+  std::string peer;
+  std::string cases;
   bool json = false;
 };
 
 template <class Visitor>
 void visit_fields(Visitor& v, BenchConfig& c) {
-  v("what", c.what, "what to measure", {"quickstart", "worker", "remote", "cache"});
+  v("what", c.what, "what to measure", {"quickstart", "worker", "remote", "cache", "rewards"});
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("steps", c.steps, "GRPO steps of each program, warm-up included");
   v("warmup", c.warmup, "first steps that are not counted");
   v("num_generations", c.num_generations, "completions of a group, of 8 groups; bench cache only");
   v("architecture", c.architecture, "as zeroth init takes it; bench cache only");
-  v("python", c.python, "interpreter with torch (tools/setup --interop makes .venv)");
-  v("peer", c.peer, "the plain PyTorch program");
+  v("python", c.python, "interpreter with the peer's packages (tools/setup --interop makes .venv)");
+  v("peer", c.peer,
+    "the program to compare with; empty = plain_torch_grpo.py or math_verify_peer.py of "
+    "tests/interop");
+  v("cases", c.cases,
+    "recorded cases of graders, as zeroth score --cases takes them; bench rewards only");
   v("json", c.json, "print one JSON object");
 }
 
@@ -48,11 +53,16 @@ int bench_worker(const BenchConfig& config);
 /// Steps that sample here and steps that sample in a worker on the loopback, turn by turn.
 int bench_remote(const BenchConfig& config);
 
+/// Pairs of answers a second, and agreement with their labels, beside Math-Verify.
+int bench_rewards(const BenchConfig& config);
+
 /// Tokens a second with caches of several sizes, turn by turn.
 int bench_cache(const BenchConfig& config);
 
 /// The quickstart's step, 8 groups of 100.
 GrpoConfig bench_recipe(const BenchConfig& config);
+/// The program to compare with: `peer`, or the measurement's own.
+std::string peer_of(const BenchConfig& config);
 double median(std::vector<double> values);
 double metric(const std::vector<Metric>& metrics, const char* name);
 

@@ -1,0 +1,68 @@
+// zeroth bench rewards with a peer that answers at once: what is counted, and what is refused.
+
+#include <boost/json.hpp>
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <string>
+
+#include "tests/support/zeroth_command.h"
+
+namespace zeroth {
+namespace {
+
+using testing::contains;
+using testing::Outcome;
+using testing::TemporaryDirectory;
+using testing::zeroth_command;
+
+// Says of every file that it graded `rows` cases at ten a second and agreed with one.
+void write_peer(const std::filesystem::path& file, int rows) {
+  std::ofstream(file) << "import json, sys\nfor line in sys.stdin:\n  print(json.dumps({'rows': "
+                      << rows << ", 'seconds': " << rows
+                      << " / 10, 'p50': 1e5, 'p99': 1e5, 'p999': 1e5, 'max': 1e5, 'labelled': 2,\n"
+                         "    'agree': 1, 'false_positives': 1, 'peak_rss_bytes': 1048576,"
+                         " 'version': '0'}), flush=True)\n";
+}
+
+constexpr const char* kBench =
+    "bench rewards --cases cases.jsonl --python python3 --peer peer.py --json";
+
+}  // namespace
+
+TEST_CASE("bench rewards: counts pairs of answers beside a peer's", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  std::ofstream(directory / "cases.jsonl")
+      << R"({"mode": "answer-vs-answer", "gold": "1/2", "pred": "0.5", "expected": true})"
+      << "\n"
+      << R"({"mode": "answer-vs-answer", "gold": "7", "pred": "8", "expected": true})"
+      << "\n"
+      << R"({"mode": "answer-vs-answer", "gold": "7", "pred": "8", "expected": null})"
+      << "\n"
+      << R"({"mode": "extract-last-boxed", "text": "\\boxed{1}", "expected_out": "1"})"
+      << "\n";
+  write_peer(directory / "peer.py", 3);
+  const Outcome outcome = zeroth_command(directory, kBench);
+  INFO(outcome.err);
+  REQUIRE(outcome.exit_code == 0);
+  const boost::json::value result = boost::json::parse(outcome.out);
+  const boost::json::object& file = result.at("files").at(0).as_object();
+  CHECK(file.at("file") == "cases");
+  CHECK(file.at("rows") == 3);
+  CHECK(file.at("peer").at("cases_per_second").as_double() == Approx(10.0));
+  CHECK(file.at("zeroth").at("labelled") == 2);
+  CHECK(file.at("zeroth").at("agree") == 1);
+  CHECK(file.at("zeroth").at("false_positives") == 0);
+  CHECK(file.at("ratio").as_double() ==
+        Approx(file.at("zeroth").at("cases_per_second").as_double() / 10.0));
+
+  write_peer(directory / "peer.py", 4);  // it has left one out, or counts others
+  const Outcome refused = zeroth_command(directory, kBench);
+  CHECK(refused.exit_code == 2);
+  CHECK(contains(refused.err, "3 graded of cases.jsonl"));
+  std::ofstream(directory / "cases.jsonl") << R"({"mode": "extract-final", "text": "1",)"
+                                           << R"( "expected_out": null})"
+                                           << "\n";
+  CHECK(contains(zeroth_command(directory, kBench).err, "a case with \"gold\" and \"pred\""));
+}
+
+}  // namespace zeroth
