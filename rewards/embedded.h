@@ -5,7 +5,9 @@
 
 namespace zeroth {
 
-std::string_view script_host_source();  // script_host.py
+/// What the interpreter of Python functions runs: the first, then the second.
+std::string_view script_function_source();
+std::string_view script_host_source();
 
 /// The headers of plugins.
 std::string_view plugin_abi_source();

@@ -107,7 +107,8 @@ std::string encode(const HostGreeting& greeting) {
   std::string out;
   put(out, static_cast<std::uint8_t>(greeting.accepted));
   if (greeting.accepted) {
-    for (const std::string* text : {&greeting.name, &greeting.description, &greeting.isolation})
+    for (const std::string* text :
+         {&greeting.name, &greeting.description, &greeting.isolation, &greeting.needs})
       put_text(out, *text);
   } else {
     for (const std::string* text : {&greeting.field, &greeting.expected, &greeting.actual})
@@ -122,7 +123,8 @@ HostGreeting decode_greeting(std::string_view payload) {
   if (accepted > 1) throw ProtocolError("a greeting that begins with " + std::to_string(accepted));
   HostGreeting greeting{.accepted = accepted == 1};
   if (greeting.accepted) {
-    for (std::string* text : {&greeting.name, &greeting.description, &greeting.isolation})
+    for (std::string* text :
+         {&greeting.name, &greeting.description, &greeting.isolation, &greeting.needs})
       *text = reader.owned_text();
   } else {
     for (std::string* text : {&greeting.field, &greeting.expected, &greeting.actual})

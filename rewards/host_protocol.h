@@ -41,6 +41,7 @@ void check_call(const FrameHeader& header, std::uint64_t asked);
 struct HostGreeting {
   bool accepted = false;
   std::string name = {}, description = {}, isolation = {};
+  std::string needs = {};  // columns that it cannot do without, a line each
   std::string field = {}, expected = {}, actual = {};
 };
 std::string encode(const HostGreeting& greeting);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "system/child_process.h"
 #include "system/error.h"
 #include "system/file.h"
+#include "system/json.h"
 
 namespace zeroth {
 namespace {
@@ -53,6 +55,32 @@ std::string text_of_seconds(double time) {
   text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
   return text + " s";
+}
+
+// What ran out of memory once may hold on to it; the others are of a program that the process has
+// started, which is gone or out of step.
+bool leaves_no_process(RewardResult result) {
+  return result == RewardResult::memory || result == RewardResult::crash ||
+         result == RewardResult::exit || result == RewardResult::garbled;
+}
+
+// Names in a text, one a line.
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// The columns of items, in order of appearance.
+std::vector<std::string> column_names(std::span<const RewardItem> items) {
+  std::vector<std::string> names = {"answer"};  // the reference's, whatever the data
+  for (const RewardItem& item : items) {
+    if (item.columns_json.empty()) continue;
+    for (const std::string& name : JsonReader::parse(item.columns_json, "columns").keys())
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
 }
 
 bool is_name(std::string_view name) {
@@ -165,6 +193,7 @@ HostedReward::HostedReward(const RewardHost& host, std::string file, std::vector
   name_ = greeting.name;
   description_ = greeting.description;
   isolation_ = greeting.isolation;
+  needs_ = lines_of(greeting.needs);
   child_ = std::move(started);
 }
 
@@ -195,8 +224,7 @@ HostedReward::Answer HostedReward::ask(std::span<const RewardItem> items) const 
   Answer answer{.reply = {}, .ended = true, .was_fresh = child_->is_fresh()};
   try {
     answer.reply = child_->ask(items);
-    // What ran out of memory once may hold on to it.
-    answer.ended = answer.reply.result == RewardResult::memory;
+    answer.ended = leaves_no_process(answer.reply.result);
   } catch (const ChildError& error) {
     const RewardOutcome outcome = child_->end(error);
     answer.reply = {.result = outcome.result, .message = outcome.message};
@@ -283,7 +311,24 @@ std::vector<double> HostedReward::score(std::span<const RewardItem> items) const
   return scores;
 }
 
+// A parameter that is no column of any item is taken for a misspelt one.
+void HostedReward::check_columns(std::span<const RewardItem> items) const {
+  if (needs_.empty()) return;
+  const std::vector<std::string> names = column_names(items);
+  for (const std::string& need : needs_) {
+    if (std::find(names.begin(), names.end(), need) != names.end()) continue;
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    throw InputError({.source = file_,
+                      .field = name_,
+                      .expected = "a parameter that is a column (" + list +
+                                  "), is in reward_config or has a default",
+                      .actual = need});
+  }
+}
+
 void HostedReward::try_on(std::span<const RewardItem> items) const {
+  check_columns(items);
   const std::lock_guard lock(mutex_);
   const Answer answer = ask(items);
   if (answer.reply.result != RewardResult::wrong_count) return;

@@ -56,7 +56,8 @@ class HostedReward final : public Reward {
   /// process on sixteen in a row or cannot be started again.
   std::vector<RewardOutcome> judge(std::span<const RewardItem> items,
                                    OnRewardError on_error) const override;
-  /// InputError when `items` get another number of scores.
+  /// InputError when `items` get another number of scores, or none of them has a column that the
+  /// reward cannot do without.
   void try_on(std::span<const RewardItem> items) const override;
 
   /// Processes started so far.
@@ -68,6 +69,7 @@ class HostedReward final : public Reward {
   struct Judgement;
 
   std::unique_ptr<Child> start() const;
+  void check_columns(std::span<const RewardItem> items) const;
   struct Answer;
   Answer ask(std::span<const RewardItem> items) const;
   void judge_some(Judgement& judgement) const;
@@ -81,6 +83,7 @@ class HostedReward final : public Reward {
   std::string name_;
   std::string description_;
   std::string isolation_;
+  std::vector<std::string> needs_;  // columns
   mutable std::mutex mutex_;
   mutable std::unique_ptr<Child> child_;  // null: to be started
   mutable std::atomic<std::int64_t> num_starts_ = 0;

@@ -7,6 +7,7 @@
 #include "rewards/format_reward.h"
 #include "rewards/math_reward.h"
 #include "rewards/plugin_host.h"
+#include "rewards/program_host.h"
 #include "rewards/script_host.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
@@ -55,8 +56,10 @@ std::span<const RewardEntry> reward_entries() {
 }
 
 std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options) {
-  if (names_plugin(name)) return make_plugin_reward(std::string(name), with_parameters(options));
-  if (names_script(name)) return make_script_reward(std::string(name), with_parameters(options));
+  const std::string word(name);
+  if (names_script(word)) return make_script_reward(word, with_parameters(options));
+  if (names_program(word)) return make_program_reward(word, with_parameters(options));
+  if (names_plugin(word)) return make_plugin_reward(word, with_parameters(options));
   std::vector<std::string> names;
   std::string list;
   for (const RewardEntry& entry : kEntries) {
@@ -67,9 +70,9 @@ std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& 
   throw InputError({.source = "reward_funcs",
                     .field = "",
                     .expected = "one of " + list +
-                                ", FILE.so or python:FILE:FUNCTION; nearest is " +
+                                ", FILE.so, python:FILE:FUNCTION or exec:FILE; nearest is " +
                                 nearest_name(name, names),
-                    .actual = std::string(name)});
+                    .actual = word});
 }
 
 }  // namespace zeroth

@@ -31,10 +31,10 @@ struct RewardEntry {
 /// Every reward, by name in alphabetical order.
 std::span<const RewardEntry> reward_entries();
 
-/// By a name of the registry, or a reward of the user's own: a file that ends in .so, or
-/// python:FILE:FUNCTION. Throws InputError with the nearest name and the list for an unknown name
-/// or parameter, for a parameter of the wrong type or out of range, and what make_plugin_reward and
-/// make_script_reward throw.
+/// By a name of the registry, or a reward of the user's own: a file that ends in .so,
+/// python:FILE:FUNCTION or exec:FILE. Throws InputError with the nearest name and the list for an
+/// unknown name or parameter, for a parameter of the wrong type or out of range, and what
+/// make_plugin_reward, make_script_reward and make_program_reward throw.
 std::unique_ptr<Reward> make_reward(std::string_view name, const RewardOptions& options = {});
 
 }  // namespace zeroth

@@ -1,5 +1,6 @@
 // A reward looks at one finished completion and gives a score. Extension point: one class, one
-// factory, one row in registry.cpp; or a file of the user's own (plugin_host.h, script_host.h).
+// factory, one row in registry.cpp; or a file of the user's own (plugin_host.h, script_host.h,
+// program_host.h).
 #pragma once
 
 #include <cstdint>

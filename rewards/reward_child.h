@@ -7,8 +7,9 @@
 
 namespace zeroth {
 
-/// `reward-host plugin MEMORY FILE PARAMETERS` or `reward-host script MEMORY FILE FUNCTION PYTHON`:
-/// enters the sandbox and serves on descriptor 3 until it is closed. Returns the exit code.
+/// `reward-host plugin MEMORY FILE PARAMETERS`, `reward-host script MEMORY FILE FUNCTION PYTHON
+/// PARAMETERS` or `reward-host program MEMORY PARAMETERS FILE ARGUMENT…`: enters the sandbox and
+/// serves on descriptor 3 until it is closed. Returns the exit code.
 int run_reward_child(int argc, char** argv);
 
 }  // namespace zeroth

@@ -41,18 +41,20 @@ std::unique_ptr<HostedReward> make_script_reward(const std::string& name, const 
   return std::make_unique<HostedReward>(
       host, script.file,
       std::vector<std::string>{"script", std::to_string(host.memory), script.file, script.function,
-                               host.python});
+                               host.python, host.parameters});
 }
 
 void serve_script(const std::string& python, const std::string& file, const std::string& function,
-                  Isolation isolation, int channel) {
-  std::string arguments[] = {python,
-                             "-c",
-                             std::string(script_host_source()),
-                             file,
-                             function,
-                             std::string(isolation_name(isolation)),
-                             std::to_string(channel)};
+                  const std::string& parameters, Isolation isolation, int channel) {
+  std::string arguments[] = {
+      python,
+      "-c",
+      std::string(script_function_source()) + std::string(script_host_source()),
+      file,
+      function,
+      parameters,
+      std::string(isolation_name(isolation)),
+      std::to_string(channel)};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

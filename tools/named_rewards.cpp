@@ -6,17 +6,14 @@
 #include "rewards/hosted_reward.h"
 #include "system/error.h"
 #include "tools/reward_config.h"
+#include "tools/trial_items.h"
 
 namespace zeroth {
 namespace {
 
-// Three, as a function that gives one number for all, or two, is found by them.
-constexpr std::size_t kTried = 3;
-
 std::vector<RewardItem> first_items(std::span<const Problem> problems) {
   std::vector<RewardItem> items;
-  for (std::size_t i = 0; i < kTried && !problems.empty(); ++i) {
-    const Problem& problem = problems[i % problems.size()];
+  for (const Problem& problem : problems) {
     items.push_back({.prompt = problem.question,
                      .completion = problem.answer,
                      .reference = problem.answer,
@@ -24,7 +21,7 @@ std::vector<RewardItem> first_items(std::span<const Problem> problems) {
                      .num_tokens = 1,
                      .max_tokens = 1});
   }
-  return items;
+  return trial_items(items);
 }
 
 }  // namespace

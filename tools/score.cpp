@@ -21,6 +21,7 @@
 #include "tools/options.h"
 #include "tools/score_cases.h"
 #include "tools/summary.h"
+#include "tools/trial_items.h"
 
 namespace zeroth {
 namespace {
@@ -251,11 +252,7 @@ int run_score(int argc, char** argv) {
   }
   std::vector<RewardItem> items;
   for (const ScoreRow& row : rows) items.push_back(row.item());
-  // At least three: what gives one number for all is found by them.
-  std::vector<RewardItem> first(items.begin(),
-                                items.begin() + std::min<std::size_t>(3, items.size()));
-  while (first.size() < 3) first.push_back(first.front());
-  rewards.try_on(first);
+  rewards.try_on(trial_items(items));
   check_rows(rewards, rows, config.dataset_name);
   const ScoredItems scores = [&] {
     try {

@@ -76,9 +76,9 @@ TEST_CASE("host protocol: what is written is read", "[rewards]") {
   CHECK(failed.result == RewardResult::raised);
   CHECK(failed.message == "why");
   const HostGreeting greeting = decode_greeting(
-      encode({.accepted = true, .name = "n", .description = "d", .isolation = "i"}));
+      encode({.accepted = true, .name = "n", .description = "d", .isolation = "i", .needs = "c"}));
   CHECK(greeting.accepted);
-  CHECK(greeting.name + greeting.description + greeting.isolation == "ndi");
+  CHECK(greeting.name + greeting.description + greeting.isolation + greeting.needs == "ndic");
   const HostGreeting refusal =
       decode_greeting(encode({.field = "f", .expected = "e", .actual = "a"}));
   CHECK_FALSE(refusal.accepted);

@@ -92,6 +92,7 @@ TEST_CASE("reward template: what is compiled in is what stands in the tree", "[r
   CHECK(plugin_json_source() == read_file(root + "plugin_json.h"));
   CHECK(example_test_source() == read_file(root + "examples/example_test.c"));
   CHECK(example_cmake_source() == read_file(root + "examples/plugin.cmake"));
+  CHECK(script_function_source() == read_file(root + "script_function.py"));
   CHECK(script_host_source() == read_file(root + "script_host.py"));
   CHECK(example_cpp_source() == read_file(root + "examples/example_reward.cpp"));
   CHECK(example_c_source() == read_file(root + "examples/example_reward.c"));

@@ -78,11 +78,12 @@ TEST_CASE("script host: a function gets the columns that it names", "[rewards]")
                                           .finish_reason = FinishReason::length,
                                           .completion_ids = std::span(ids).last(1)}};
   CHECK(script("columns")->score(items) == std::vector{1.0, 2.0});
-  // prompts, completions, completion_ids, reference, answer, num_tokens, max_tokens, finish_reason;
+  // prompts, completions, completion_ids, reference, answer, num_tokens, max_tokens, finish_reason,
+  // and TRL's two for logging;
   // columns that are there already under the plural are not there twice.
   const std::vector<RewardItem> plain = {
       {.completion = "c", .columns_json = R"({"level": 3, "prompt": "p", "completion": "c"})"}};
-  CHECK(script("every_column")->score(plain) == std::vector{9.0});
+  CHECK(script("every_column")->score(plain) == std::vector{11.0});
 }
 
 TEST_CASE("script host: what a function is given for an item is a matter of its record alone",
@@ -172,7 +173,6 @@ TEST_CASE("script host: what is no reward is refused with the reason", "[rewards
   CHECK_THAT(refusal("python:" + kFile + ":waywart", host),
              Contains("waywart: expected one of its functions: act, wayward, columns"));
   CHECK_THAT(refusal("python:" + kFile + ":not_a_function", host), Contains("got int"));
-  CHECK_THAT(refusal("python:" + kFile + ":asynchronous", host), Contains("not async"));
   const std::string broken = file("broken.py", "x = 1\ndef f(:\n");
   CHECK_THAT(refusal("python:" + broken + ":f", host),
              Contains("broken.py: line 2: expected Python that can be read"));

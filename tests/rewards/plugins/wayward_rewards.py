@@ -78,10 +78,6 @@ def mean(completions):
     return [sum(map(len, completions)) / len(completions)]
 
 
-async def asynchronous(completions):
-    return [0.0] * len(completions)
-
-
 def order_of_a_set(completions):
     return [float(list({"a", "b", "c", "d", "e"}).index("c"))] * len(completions)
 
