@@ -25,7 +25,7 @@ struct RewardEntry {
   std::string_view name;         // as written in reward_funcs
   std::string_view description;  // one line, for --help
   std::vector<RewardParameter> (*parameters)();
-  std::unique_ptr<Reward> (*make)(const RewardOptions& options);
+  std::unique_ptr<Reward> (*make)(std::string_view name, const RewardOptions& options);
 };
 
 /// Every reward, by name in alphabetical order.

@@ -19,21 +19,42 @@ TEST_CASE("registry: every row makes the reward it names", "[rewards]") {
   }
 }
 
-TEST_CASE("registry: each reward scores one completion as its row says", "[rewards]") {
-  // {accuracy, accuracy_in_format, format, format_parts}
+TEST_CASE("registry: rewards score one completion as their rows say", "[rewards]") {
+  const char* names[] = {"accuracy",     "accuracy_in_format", "boxed",       "exact_answer",
+                         "format",       "format_parts",       "tag_pairs",   "think_format",
+                         "format_lines", "math_expression",    "code_format", "reasoning_accuracy"};
   const std::pair<const char*, std::vector<double>> rows[] = {
-      {"<think>a</think><answer>42</answer>", {1, 1, 1, 1}},
-      {"<think>a</think><answer>41</answer>", {0, 0, 1, 1}},
-      {"<think>a</think>\\boxed{42}", {1, 0, 0, 0.5}},
-      {"", {0, 0, 0, 0}},
+      {"<think>a</think><answer>42</answer>", {1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 0, 1}},
+      {"<think>a</think><answer>41</answer>", {0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0}},
+      {"<think>a</think>\\boxed{42}", {1, 0, 1, 0, 0, 0.5, 0.25, 1, 0, 0, 0, 1}},
+      {"", {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
   };
   for (const auto& [completion, expected] : rows) {
     const RewardItem item{.completion = completion, .reference = "42"};
     std::vector<double> scores;
-    for (const RewardEntry& entry : reward_entries()) {
-      scores.push_back(make_reward(entry.name)->score({&item, 1}).at(0));
-    }
+    for (const char* name : names) scores.push_back(make_reward(name)->score({&item, 1}).at(0));
     CHECK(scores == expected);
+  }
+}
+
+TEST_CASE("registry: every reward takes any bytes, and the same again", "[rewards]") {
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) bytes.push_back(static_cast<char>(i));
+  const std::int32_t ids[] = {-1, 0, 2000000000};
+  const RewardItem items[] = {
+      {.completion = bytes, .reference = "42", .num_tokens = 3, .max_tokens = 4},
+      {.completion = {}, .reference = "42"},
+      {.completion = "\xf0\x9f", .reference = "42", .max_tokens = 1, .completion_ids = ids},
+  };
+  for (const RewardEntry& entry : reward_entries()) {
+    INFO(entry.name);
+    const auto reward = make_reward(entry.name);
+    const auto once = reward->judge(items, OnRewardError::stop);
+    const auto again = reward->judge(items, OnRewardError::stop);
+    for (std::size_t i = 0; i < std::size(items); ++i) {
+      CHECK(once[i].result == again[i].result);
+      if (once[i].result == RewardResult::scored) CHECK(once[i].score == again[i].score);
+    }
   }
 }
 
@@ -59,7 +80,7 @@ TEST_CASE("registry: every row lists its parameters, and refuses others", "[rewa
 TEST_CASE("registry: an unknown name gives the nearest and the list", "[rewards]") {
   CHECK_THROWS_AS(make_reward("acuracy"), InputError);
   CHECK_THROWS_WITH(make_reward("acuracy"),
-                    Contains("accuracy, accuracy_in_format, format, format_parts") &&
+                    Contains("accuracy, accuracy_in_format, boxed, code_format") &&
                         Contains("nearest is accuracy,"));
 }
 

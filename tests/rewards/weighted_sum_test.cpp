@@ -62,12 +62,21 @@ TEST_CASE("weighted_sum: the quickstart's reward, right in the layout plus a ten
 
 TEST_CASE("weighted_sum: scoring items apart gives what scoring them together gives", "[rewards]") {
   std::vector<std::unique_ptr<Reward>> parts;
-  for (const RewardEntry& entry : reward_entries()) parts.push_back(make_reward(entry.name));
-  const WeightedRewards rewards(std::move(parts), {0.1, 0.2, 0.3, 0.4});
-  const RewardItem items[] = {
-      {.completion = "<think>a</think><answer>42</answer>", .reference = "42"},
-      {.completion = "#### 42", .reference = "42"},
-      {.completion = "<think>", .reference = "42"}};
+  std::vector<double> weights;
+  for (const RewardEntry& entry : reward_entries()) {
+    parts.push_back(make_reward(entry.name));
+    weights.push_back(0.1 * static_cast<double>(parts.size()));
+  }
+  const WeightedRewards rewards(std::move(parts), weights);
+  const std::int32_t ids[] = {3, 1, 3, 1, 3, 1};
+  RewardItem items[] = {{.completion = "<think>a</think><answer>42</answer>", .reference = "42"},
+                        {.completion = "#### 42", .reference = "42"},
+                        {.completion = "<think>", .reference = "42"}};
+  for (RewardItem& item : items) {
+    item.max_tokens = 7;
+    item.num_tokens = 6;
+    item.completion_ids = ids;
+  }
   const ScoredItems together = rewards.score(items);
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(rewards.score({&items[i], 1}).total.at(0) == together.total.at(i));
