@@ -13,9 +13,13 @@
 namespace zeroth {
 namespace {
 
-bool is_mathematics(std::string_view text) {
-  const std::optional<math::Expression> expression = math::parse_expression(text);
-  return expression && expression->at(expression->root).kind != math::Kind::words;
+// Whether a reference is what TRL can parse: in a box, or mathematics without words in it.
+bool is_readable(std::string_view reference) {
+  if (last_boxed(reference)) return true;
+  const std::optional<math::Expression> expression = math::parse_expression(reference);
+  return expression && !math::any_below(*expression, expression->root, [](const math::Node& node) {
+           return node.kind == math::Kind::words;
+         });
 }
 
 std::string_view boxed_or_whole(std::string_view text) {
@@ -55,7 +59,7 @@ AnswerJudge::AnswerJudge(ExtractionConfig extraction, bool skip_unreadable)
       skip_unreadable_(skip_unreadable) {}
 
 std::optional<double> AnswerJudge::judge(std::string_view text, std::string_view reference) const {
-  if (skip_unreadable_ && !is_mathematics(boxed_or_whole(reference))) return std::nullopt;
+  if (skip_unreadable_ && !is_readable(reference)) return std::nullopt;
   const RewardItem item{.completion = text, .reference = reference};
   return accuracy_->score({&item, 1}).at(0);
 }

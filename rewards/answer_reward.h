@@ -16,7 +16,8 @@ namespace zeroth {
 /// What `accuracy` says of one text.
 class AnswerJudge {
  public:
-  /// With `skip_unreadable`, nothing is said where the reference is no mathematics, as in TRL.
+  /// With `skip_unreadable`, nothing is said where the reference is in no box and no
+  /// mathematics, as in TRL.
   explicit AnswerJudge(ExtractionConfig extraction = {}, bool skip_unreadable = false);
 
   /// 1 or 0; nothing for a reference that is skipped.
@@ -37,8 +38,8 @@ struct AccuracyParameters {
 template <class Visitor>
 void visit_fields(Visitor& v, AccuracyParameters& c) {
   v("unreadable_reference", c.unreadable_reference,
-    "a reference that is no mathematics: text = is compared as text, skip = the reward does not "
-    "apply",
+    "a reference in no box that is no mathematics: text = is compared as text, skip = the reward "
+    "does not apply",
     {"text", "skip"});
 }
 
@@ -56,8 +57,8 @@ void visit_fields(Visitor& v, ReasoningAccuracyConfig& c) {
   v("reasoning_delimiters", c.reasoning_delimiters,
     "texts that end the reasoning; the first of them that occurs counts");
   v("unreadable_reference", c.unreadable_reference,
-    "a reference that is no mathematics: text = is compared as text, skip = the reward does not "
-    "apply",
+    "a reference in no box that is no mathematics: text = is compared as text, skip = the reward "
+    "does not apply",
     {"text", "skip"});
 }
 

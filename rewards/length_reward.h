@@ -53,8 +53,8 @@ void visit_fields(Visitor& v, CosineLengthConfig& c) {
     {"tokens", "characters"});
   v("clamp", c.clamp, "lengths above max_len count as max_len; false = the cosine rises again");
   v("unreadable_reference", c.unreadable_reference,
-    "a reference that is no mathematics: text = is compared as text, skip = the reward does not "
-    "apply",
+    "a reference in no box that is no mathematics: text = is compared as text, skip = the reward "
+    "does not apply",
     {"text", "skip"});
 }
 

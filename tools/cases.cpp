@@ -8,6 +8,7 @@
 #include "system/error.h"
 #include "system/file.h"
 #include "tools/math_cases.h"
+#include "tools/reward_cases.h"
 
 namespace zeroth {
 namespace {
@@ -17,7 +18,8 @@ struct Grader {
   bool (*grades)(std::string_view kind);
   CaseResult (*grade)(const JsonReader& row, const std::string& kind);
 };
-constexpr Grader kGraders[] = {{grades_math_case, grade_math_case}};
+constexpr Grader kGraders[] = {{grades_math_case, grade_math_case},
+                               {grades_reward_case, grade_reward_case}};
 
 // The error without its source, which stands before it.
 std::string message_of(const InputError& error, const std::string& where) {
@@ -90,7 +92,7 @@ std::string case_kind(const JsonReader& row) {
   if (row.has("mode")) return row.get_string("mode");
   if (row.has("latex") && row.contains("value")) return "latex2sympy_parse";
   if (row.has("must") && row.contains("gold")) return "pathological";
-  if (row.has("function")) return "reward call";
+  if (row.has("function")) return reward_case_kind(row);
   return "unknown";
 }
 

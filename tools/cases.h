@@ -50,7 +50,7 @@ std::vector<std::filesystem::path> case_files(const std::filesystem::path& path)
 std::vector<GradedCase> grade_file(const std::filesystem::path& file);
 
 /// The kind of a row: its "mode", or what its keys say ("latex2sympy_parse", "pathological",
-/// "reward call"), or "unknown".
+/// "reward call: NAME"), or "unknown".
 std::string case_kind(const JsonReader& row);
 
 /// Counts of one file, or of several.

@@ -15,6 +15,16 @@ TEST_CASE("answer_reward: accuracy can leave out references that are no mathemat
   const RewardItem words{.completion = "\\boxed{forty two}", .reference = "forty two"};
   CHECK(score_of("accuracy", words) == 1.0);
   CHECK_FALSE(applies("accuracy", words, kSkip));
+  for (const char* reference : {"Answer is forty two.", "unparseable_latex", "\\frac{", ""}) {
+    INFO(reference);
+    CHECK_FALSE(applies("accuracy", {.completion = "\\boxed{42}", .reference = reference}, kSkip));
+  }
+  for (const char* reference :
+       {"\\boxed{B}", "\\boxed{forty two}", "x = 5", "5 apples", "(1, 2)"}) {
+    INFO(reference);
+    CHECK(score_of("accuracy", {.completion = reference, .reference = reference}, kSkip) ==
+          (std::string_view(reference).starts_with("\\boxed") ? 1.0 : 0.0));
+  }
   const RewardItem number{.completion = "\\boxed{42}", .reference = "\\boxed{42}"};
   CHECK(score_of("accuracy", number, kSkip) == 1.0);
 }
