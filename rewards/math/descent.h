@@ -136,6 +136,7 @@ class Descent {
   std::size_t at_ = 0;
   std::uint32_t level_ = 0;
   bool in_limit_point_ = false;
+  std::string limit_side_;     // + or - after a limit's point, or nothing
   std::size_t open_bars_ = 0;  // | that wait for their second
   std::vector<std::string>
       variables_;  // of integrals that wait for their differential: "" or found

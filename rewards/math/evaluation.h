@@ -19,10 +19,19 @@ inline constexpr std::int64_t kMaxBits = 1 << 16;  // of a numerator or denomina
 /// What one comparison may cost, in operations on 64-bit words; about a nanosecond each.
 struct Budget {
   std::int64_t left = 3'000'000;
+  std::int64_t refused = 0;  // how often more was asked for
 
-  /// False once the budget is spent.
-  bool spend(std::int64_t cost) { return (left -= cost) > 0; }
-  bool is_spent() const { return left <= 0; }
+  /// False, and the budget spent, where there is not as much.
+  bool spend(std::int64_t cost) {
+    if (cost < left) {
+      left -= cost;
+      return true;
+    }
+    left = 0;
+    ++refused;
+    return false;
+  }
+  bool is_spent() const { return left == 0; }
 };
 
 /// A symbol that stands for a number, such as the index of a sum; the innermost first.

@@ -28,7 +28,7 @@ bool is_integer(const Rational& x) {
 // Words of the larger of both, squared: no operation here costs more.
 std::int64_t cost_of(std::int64_t bits) {
   const std::int64_t words = 1 + bits / 64;
-  return 50 + words * words;
+  return 100 + words * words;
 }
 
 // x as a whole number of at most `limit` in size.
@@ -50,6 +50,7 @@ class Exact {
         if (!budget_.spend(cost_of(static_cast<std::int64_t>(node.text.size()) * 4))) return {};
         return literal_value(node.text);
       case Kind::symbol: {
+        if (!budget_.spend(50)) return {};
         const Binding* binding = find_binding(bound, node.text);
         if (binding == nullptr || binding->exact == nullptr) return {};
         return *binding->exact;
@@ -57,6 +58,9 @@ class Exact {
       case Kind::sum_over:
       case Kind::product_over:
         return over_index(node, bound);
+      case Kind::modulo:
+        if (std::optional<Rational> rest = rest_of_power(node, bound)) return rest;
+        break;
       case Kind::function:
         if (node.text == "det") return determinant(expression_.at(node.children[0]), bound);
         break;
@@ -148,14 +152,14 @@ class Exact {
         return log(x[0], x[1]);
       case Kind::factorial: {
         const auto n = small_integer(x[0], 2000);
-        if (!n || *n < 0) return {};
+        if (!n || *n < 0 || !budget_.spend(*n * 20)) return {};
         fmpz_fac_ui(fmpq_numref(result.get()), static_cast<ulong>(*n));
         return result;
       }
       case Kind::binomial: {
         const auto n = small_integer(x[0], 4000);
         const auto k = small_integer(x[1], 4000);
-        if (!n || !k || *n < 0 || *k < 0) return {};
+        if (!n || !k || *n < 0 || *k < 0 || !budget_.spend(*n * 5)) return {};
         fmpz_bin_uiui(fmpq_numref(result.get()), static_cast<ulong>(*n), static_cast<ulong>(*k));
         return result;
       }
@@ -224,6 +228,25 @@ class Exact {
     if (bits > kMaxBits || !budget_.spend(cost_of(bits))) return {};
     Rational result;
     fmpq_pow_si(result.get(), base.get(), *n);
+    return result;
+  }
+
+  // a^n mod m of whole numbers, without a^n.
+  std::optional<Rational> rest_of_power(const Node& node, const Binding* bound) {
+    const Node& above = expression_.at(node.children[0]);
+    if (above.kind != Kind::power) return {};
+    const std::optional<Rational> exponent = value(above.children[1], bound);
+    if (!exponent || !is_integer(*exponent) || fmpq_sgn(exponent->get()) <= 0) return {};
+    const std::optional<Rational> base = value(above.children[0], bound);
+    const std::optional<Rational> modulus = base ? value(node.children[1], bound) : std::nullopt;
+    if (!modulus || !is_integer(*base) || !is_integer(*modulus) || fmpq_sgn(modulus->get()) <= 0) {
+      return {};
+    }
+    const std::int64_t products = 2 * bits_of(*exponent);
+    if (!budget_.spend(products * cost_of(bits_of(*modulus)) + cost_of(bits_of(*base)))) return {};
+    Rational result;
+    fmpz_powm(fmpq_numref(result.get()), fmpq_numref(base->get()), fmpq_numref(exponent->get()),
+              fmpq_numref(modulus->get()));
     return result;
   }
 

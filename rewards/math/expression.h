@@ -36,7 +36,8 @@ enum class Kind : std::uint8_t {
   modulo,        // what is left of the first after division by the second, with the second's sign
   sum_over,      // text: the index; its first and last value, the term
   product_over,  // the same
-  limit,         // text: the variable; where it goes, the expression
+  limit,         // text: the variable; where it goes, from + or - as words where it says, the
+                 // expression
   derivative,    // text: the variable; the expression. Repeated where it is a second one
   integral,      // text: the variable; both ends or none, the integrand
   piecewise,     // value, condition, value, condition, …; the last may stand alone

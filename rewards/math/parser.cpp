@@ -14,9 +14,11 @@ namespace {
 
 // Brackets within brackets. Far above what answers need, and low enough that giving up is cheap.
 constexpr int kMaxNesting = 32;
+// Of a symbol with its indices and primes.
+constexpr std::size_t kMaxNameBytes = 200;
 // Texts whose bars are tried in more than one way.
 constexpr std::size_t kMaxTokensWithBars = 64;
-constexpr std::uint32_t kMaxWaysOfBars = 32;
+constexpr std::uint32_t kMaxWaysOfBars = 16;
 
 bool is_nested_too_deeply(const std::vector<Token>& tokens) {
   static constexpr std::string_view kOpening[] = {"(", "[", "{", "\\{", "lfloor", "lceil", "lvert"};
@@ -441,8 +443,8 @@ NodeId Descent::power() {
   if (in_limit_point_ && accept_side()) return base;
   if (peek().is_mark("{") && peek(1).is_mark("'")) {
     next();
-    NodeId primed = base;
-    while (accept("'")) primed = prime(primed);
+    static_cast<void>(accept("'"));
+    const NodeId primed = prime(base);
     expect("}");
     return postfix(primed);
   }
@@ -458,6 +460,7 @@ bool Descent::accept_side() {
   const std::size_t in_braces = peek().is_mark("{") ? 1 : 0;
   const bool is_side = peek(in_braces).is_mark("+") || peek(in_braces).is_mark("-");
   if (!is_side || !peek(in_braces + 1).is_mark("}")) return false;
+  limit_side_ = peek(in_braces).text;
   at_ += in_braces == 1 ? 3 : 1;
   return true;
 }
@@ -507,9 +510,13 @@ NodeId Descent::postfix(NodeId base) {
   }
 }
 
+// All primes that follow the first.
 NodeId Descent::prime(NodeId base) {
   if (kind_of(base) != Kind::symbol) throw NotAnExpression{};
-  return make(Kind::symbol, {}, node(base).text + "'");
+  std::string name = node(base).text + "'";
+  while (accept("'")) name += '\'';
+  if (name.size() > kMaxNameBytes) throw NotAnExpression{};
+  return make(Kind::symbol, {}, std::move(name));
 }
 
 // Part of the name: x_1, a_{n+1}, 52_8.
@@ -518,7 +525,9 @@ NodeId Descent::subscript(NodeId base) {
   const bool named = kind == Kind::symbol || kind == Kind::constant || kind == Kind::number;
   if (!named) throw NotAnExpression{};
   next();
-  return make(Kind::symbol, {}, node(base).text + "_" + subscript_text());
+  std::string name = node(base).text + "_" + subscript_text();
+  if (name.size() > kMaxNameBytes) throw NotAnExpression{};
+  return make(Kind::symbol, {}, std::move(name));
 }
 
 std::string Descent::subscript_text() {

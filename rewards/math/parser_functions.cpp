@@ -144,7 +144,7 @@ NodeId Descent::over_index(Kind kind) {
   return make(kind, {*low, *high, term}, index);
 }
 
-// \lim_{x \to 3}; of a side that it comes from, the limit is the same where there is one.
+// \lim_{x \to 3}, \lim_{x \to 3^+}.
 NodeId Descent::limit() {
   expect("_");
   expect("{");
@@ -153,11 +153,14 @@ NodeId Descent::limit() {
   next();
   expect("to");
   in_limit_point_ = true;
+  limit_side_.clear();
   const NodeId point = sum();
   in_limit_point_ = false;
+  const std::string side = std::exchange(limit_side_, "");
   expect("}");
   const NodeId body = product();
-  return make(Kind::limit, {point, body}, variable);
+  if (side.empty()) return make(Kind::limit, {point, body}, variable);
+  return make(Kind::limit, {point, make(Kind::words, {}, side), body}, variable);
 }
 
 // \int_a^b f dx. The differential may stand within the integrand: \int \frac{dx}{x}.

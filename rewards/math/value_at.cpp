@@ -133,7 +133,9 @@ class Bindings {
   Bindings(const Expression& expression, std::span<const SymbolValue> values) {
     acb_onei(imaginary_unit_.get());
     for (const Node& node : expression.nodes) {
-      if (node.kind != Kind::symbol || find_binding(innermost_, node.text) != nullptr) continue;
+      // That of \int dx need stand nowhere else.
+      const bool names_symbol = node.kind == Kind::symbol || node.kind == Kind::integral;
+      if (!names_symbol || find_binding(innermost_, node.text) != nullptr) continue;
       if (const SymbolValue* value = value_of(node.text, values)) {
         if (const std::optional<Rational> exact = fraction(value->value)) {
           bind(node.text, nullptr, &exact_.emplace_back(*exact));

@@ -140,7 +140,7 @@ class Values {
     if (!digits || digits->significant < kMinSignificantDigits || is_literal(value)) return false;
     std::optional<Ball> x = ball(written, 0, kQuickBits);
     const std::optional<Ball> y = x ? ball(value, 0, kQuickBits) : std::nullopt;
-    if (!x || !y) return false;
+    if (!x || !y || !is_small(*y, kQuickBits)) return false;
     // Half a unit in the last place; of a percentage, a hundredth of that.
     Ball half;
     acb_set_si(half.get(), 10);

@@ -48,6 +48,9 @@ TEST_CASE("evaluation: rational values are exact", "[rewards][math]") {
   CHECK(exact("5! + \\binom{5}{2}") == "130");
   CHECK(exact("|-7| + \\lfloor 2.5 \\rfloor + \\lceil 2.5 \\rceil") == "12");
   CHECK(exact("10^{20}+1") == "100000000000000000001");
+  CHECK(exact("-17 \\bmod 5") == "3");
+  CHECK(exact("7^{10^{30}} \\bmod 10") == "1");
+  CHECK(exact("(-2)^{100001} \\bmod 7") == "3");
 }
 
 TEST_CASE("evaluation: what is not rational, not defined or too large is not exact",

@@ -109,8 +109,9 @@ TEST_CASE("parser: bars close what they can, or else open", "[rewards][math]") {
 TEST_CASE("parser: sums, products, limits, derivatives, integrals", "[rewards][math]") {
   CHECK(tree("\\sum_{k=1}^3 k^2 + 1") == "add(sum:k(1 3 pow(k 2)) 1)");
   CHECK(tree("\\prod^{n}_{i = 0} 2i") == "prod:i(0 n mul(2 i))");
-  CHECK(tree("\\lim_{x \\to 3^-} x") == "lim:x(3 x)");
-  CHECK(tree("\\lim_{x \\rightarrow 0^{+}} x") == "lim:x(0 x)");
+  CHECK(tree("\\lim_{x \\to 3} x") == "lim:x(3 x)");
+  CHECK(tree("\\lim_{x \\to 3^-} x") == "lim:x(3 words:- x)");
+  CHECK(tree("\\lim_{x \\rightarrow 0^{+}} x") == "lim:x(0 words:+ x)");
   CHECK(tree("\\frac{d}{dx} x^2") == "diff:x(pow(x 2))");
   CHECK(tree("\\frac{d^2}{dx^2} x") == "diff:x(diff:x(x))");
   CHECK(tree("\\int_0^1 x^2 dx + 1") == "add(int:x(0 1 pow(x 2)) 1)");
