@@ -61,7 +61,7 @@ class AccuracyReward final : public Reward {
   std::string_view name() const override { return "accuracy"; }
 
   std::string wanted_instead_of(std::string_view reference) const override {
-    if (is_answer(last_boxed(reference).value_or(reference))) return {};
+    if (is_answer(reference_answer(reference))) return {};
     return "an answer that can be read, such as 42, \\frac{1}{2}, (1, 2) or a word";
   }
 
@@ -70,7 +70,7 @@ class AccuracyReward final : public Reward {
     scores.reserve(items.size());
     for (const RewardItem& item : items) {
       const std::optional<Extraction> answer = extract_answer(item.completion, config_.extraction);
-      const std::string_view reference = last_boxed(item.reference).value_or(item.reference);
+      const std::string reference = reference_answer(item.reference);
       scores.push_back(answer && answers_equal(answer->text, reference) ? 1.0 : 0.0);
     }
     return scores;
@@ -103,18 +103,35 @@ bool is_answer(std::string_view text) {
   return parse_exact_number(text) || math::parse_expression(text);
 }
 
-bool answers_equal(std::string_view answer, std::string_view reference) {
+AnswerVerdict judge_answer(std::string_view answer, std::string_view reference,
+                           const AnswerPolicy& policy) {
   // The usual case, numbers, without the parser.
   const std::optional<ExactNumber> answer_number = parse_exact_number(answer);
   const std::optional<ExactNumber> reference_number = parse_exact_number(reference);
   if (answer_number && reference_number) {
-    if (*answer_number == *reference_number) return true;
-    if (is_plain(answer) && is_plain(reference)) return false;
+    if (*answer_number == *reference_number) return {.equal = true, .why = "same number"};
+    const bool may_differ = policy.equality.decimals > 0 || policy.equality.decimal_comma;
+    if (is_plain(answer) && is_plain(reference) && !may_differ) {
+      return {.equal = false, .why = "different numbers"};
+    }
   }
-  if (!math::compare_answers(answer, reference).equal) return false;
+  const math::Comparison comparison = math::compare_answers(answer, reference, policy.equality);
+  const std::string_view why = math::reason_name(comparison.reason);
+  if (!comparison.equal) return {.equal = false, .why = why};
   // Where numbers are asked for, the question itself would be right: 312+176 for 488.
-  const bool asks_for_number = reference_number && is_plain(reference);
-  return !(asks_for_number && math::is_unevaluated(answer));
+  const bool asks_for_number = policy.evaluated && reference_number && is_plain(reference);
+  if (asks_for_number && math::is_unevaluated(answer)) {
+    return {.equal = false, .why = "arithmetic left to do"};
+  }
+  return {.equal = true, .why = why};
+}
+
+bool answers_equal(std::string_view answer, std::string_view reference) {
+  return judge_answer(answer, reference).equal;
+}
+
+std::string reference_answer(std::string_view reference) {
+  return boxed_answer(reference).value_or(std::string(reference));
 }
 
 std::unique_ptr<Reward> make_accuracy_reward(AccuracyRewardConfig config) {

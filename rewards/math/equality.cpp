@@ -3,18 +3,18 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "rewards/math/describe.h"
 #include "rewards/math/evaluation.h"
 #include "rewards/math/interval.h"
-#include "rewards/math/parser.h"
 #include "rewards/math/part.h"
-#include "rewards/math/tokens.h"
+#include "rewards/math/readings.h"
 #include "rewards/math/values.h"
-#include "system/ascii.h"
 
 namespace zeroth::math {
 namespace {
@@ -24,7 +24,7 @@ constexpr std::size_t kMaxItems = 128;    // of a list, which is compared item b
 
 class Comparer {
  public:
-  explicit Comparer(Budget& budget) : budget_(budget) {}
+  Comparer(Budget& budget, const EqualityPolicy& policy) : budget_(budget), policy_(policy) {}
 
   bool equal(Part a, Part b) {
     if (!budget_.spend(100)) return no(Reason::budget);
@@ -38,7 +38,8 @@ class Comparer {
     }
     if (named_a) return equal(*named_a, b);
     if (named_b) return equal(a, *named_b);
-    if (is_relation(a) || is_relation(b)) return intervals_equal(a, b);
+    if (is_relation(a) || is_relation(b)) return regions_equal(a, b);
+    if (is_inequalities(a) != is_inequalities(b)) return regions_equal(a, b);
 
     const std::vector<Part> items_a = items(a);
     const std::vector<Part> items_b = items(b);
@@ -77,7 +78,21 @@ class Comparer {
     if (part.node().text != "=") return std::nullopt;
     if (is_name(part.child(0))) return part.child(1);
     if (is_name(part.child(1))) return part.child(0);
+    // "3 * 4 = 12": the work shown, and what comes out.
+    const bool has_names = has_symbol(*part.expression, part.id);
+    if (!has_names && is_scalar(part.child(0).kind()) && is_scalar(part.child(1).kind())) {
+      return part.child(1);
+    }
     return std::nullopt;
+  }
+
+  // "x < 1, x > 3".
+  static bool is_inequalities(const Part& part) {
+    if (part.kind() != Kind::list) return false;
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      if (!is_inequality(part.child(i))) return false;
+    }
+    return true;
   }
 
   // What a list holds; both values of a scalar with ±; else the part itself.
@@ -113,15 +128,62 @@ class Comparer {
     return true;
   }
 
-  bool in_any_order(const std::vector<Part>& a, std::vector<Part> b) {
-    if (a.size() != b.size() || a.size() > kMaxItems) return no(Reason::different);
+  bool in_any_order(const std::vector<Part>& a, const std::vector<Part>& b) {
+    if (a.size() > kMaxItems || b.size() > kMaxItems) return no(Reason::different);
+    if (policy_.ordered_lists) return in_order(a, b);
+    if (const auto names = names_of(a); !names.empty() && names == names_of(b)) {
+      return same_items(a, b, Match::by_name);
+    }
+    if (a.size() == b.size()) return same_items(a, b, Match::by_value);
+    // A set says no more for an item said twice, but what both sides say twice counts.
+    const std::vector<Part>& longer = a.size() > b.size() ? a : b;
+    const std::vector<Part> once = without_repeats(longer);
+    const std::vector<Part>& shorter = a.size() > b.size() ? b : a;
+    if (once.size() != shorter.size()) return no(Reason::different);
+    return same_items(once, shorter, Match::by_value);
+  }
+
+  enum class Match { by_value, by_name };
+  bool same_items(const std::vector<Part>& a, std::vector<Part> b, Match match) {
     for (const Part& item : a) {
-      const auto found =
-          std::find_if(b.begin(), b.end(), [&](const Part& other) { return equal(item, other); });
+      const auto found = std::find_if(b.begin(), b.end(), [&](const Part& other) {
+        return (match == Match::by_value || name_of(item) == name_of(other)) && equal(item, other);
+      });
       if (found == b.end()) return no(Reason::different);
       b.erase(found);
     }
     return yes(Reason::same_value);
+  }
+
+  std::vector<Part> without_repeats(const std::vector<Part>& items) {
+    std::vector<Part> result;
+    for (const Part& item : items) {
+      const bool known = std::any_of(result.begin(), result.end(),
+                                     [&](const Part& other) { return equal(item, other); });
+      if (!known) result.push_back(item);
+    }
+    return result;
+  }
+
+  // x of "x = 5" and "5 = x", written out; empty for what names nothing.
+  static std::string name_of(const Part& part) {
+    if (!is_relation(part) || part.node().text != "=") return "";
+    for (std::size_t i = 0; i < 2; ++i) {
+      if (is_name(part.child(i))) return describe(*part.expression, part.child(i).id);
+    }
+    return "";
+  }
+
+  // In order, where every item names a value and there are several names; else none. "x = 1, y = 2"
+  // is not "x = 2, y = 1".
+  static std::vector<std::string> names_of(const std::vector<Part>& items) {
+    std::vector<std::string> names;
+    for (const Part& item : items) {
+      names.push_back(name_of(item));
+      if (names.back().empty()) return {};
+    }
+    std::sort(names.begin(), names.end());
+    return !names.empty() && names.front() != names.back() ? names : std::vector<std::string>{};
   }
 
   bool single_equal(const Part& a, const Part& b) {
@@ -191,6 +253,7 @@ class Comparer {
       case Verdict::rounded:
         return yes(Reason::rounded);
       case Verdict::different:
+        if (policy_.decimals > 0 && equal_at_decimals(a, b)) return yes(Reason::rounded);
         return no(Reason::different);
       case Verdict::undecided:
         return no(Reason::budget);
@@ -198,10 +261,14 @@ class Comparer {
     std::abort();
   }
 
+  // Numbers of which one is a decimal, rounded to as many decimals as the policy says.
+  bool equal_at_decimals(const Part& a, const Part& b) {
+    return rounds_alike(a, b, policy_.decimals, budget_);
+  }
+
   bool relations_equal(const Part& a, const Part& b) {
-    if (const std::optional<Interval> x = interval_of(a)) {
-      if (const std::optional<Interval> y = interval_of(b)) return same_interval(*x, *y);
-    }
+    const auto x = region_of(a, arena_);
+    if (const auto y = x ? region_of(b, arena_) : std::nullopt) return same_region(*x, *y);
     const bool chain_a = a.node().text == "chain", chain_b = b.node().text == "chain";
     if (!chain_a && !chain_b) return links_equal(a, b);
     if (chain_a != chain_b || a.size() != b.size()) return no(Reason::different_kind);
@@ -221,11 +288,26 @@ class Comparer {
     return equal ? yes(Reason::same_value) : no(Reason::different);
   }
 
-  bool intervals_equal(const Part& a, const Part& b) {
-    const std::optional<Interval> x = interval_of(a);
-    const std::optional<Interval> y = interval_of(b);
-    if (!x || !y) return no(Reason::different_kind);
-    return same_interval(*x, *y);
+  bool regions_equal(const Part& a, const Part& b) {
+    if (!policy_.relation_for_set && !is_relation(b) && is_inequality(a)) {
+      return no(Reason::different_kind);
+    }
+    const auto x = region_of(a, arena_);
+    const auto y = x ? region_of(b, arena_) : std::nullopt;
+    if (!y) return no(Reason::different_kind);
+    return same_region(*x, *y);
+  }
+
+  // Pieces in any order.
+  bool same_region(const std::vector<Interval>& x, std::vector<Interval> y) {
+    if (x.size() != y.size()) return no(Reason::different);
+    for (const Interval& piece : x) {
+      const auto found = std::find_if(
+          y.begin(), y.end(), [&](const Interval& other) { return same_interval(piece, other); });
+      if (found == y.end()) return no(Reason::different);
+      y.erase(found);
+    }
+    return yes(Reason::same_value);
   }
 
   bool same_interval(const Interval& x, const Interval& y) {
@@ -240,101 +322,71 @@ class Comparer {
   }
 
   Budget& budget_;
+  const EqualityPolicy& policy_;
+  Arena arena_;
   Reason reason_ = Reason::different;
 };
-
-// Letters, digits and marks as tokens spell them: what styles and spaces do not change.
-std::string text_of(const std::vector<Token>& tokens) {
-  std::string result;
-  for (const Token& token : tokens) {
-    for (const char c : token.text) {
-      if (c != ' ' && c != '.' && c != '~') result += c;
-    }
-    if (token.kind == TokenKind::command) result += '\\';
-  }
-  return result;
-}
-
-// The same without case, parentheses and punctuation, for words.
-std::string words_of(const std::vector<Token>& tokens) {
-  std::string result;
-  for (const char c : text_of(tokens)) {
-    if (std::string_view("()[],;:'\"!?-").find(c) == std::string_view::npos) result += to_lower(c);
-  }
-  return result;
-}
-
-bool has_words(const std::vector<Token>& tokens) {
-  return std::any_of(tokens.begin(), tokens.end(),
-                     [](const Token& token) { return token.kind == TokenKind::words; });
-}
-
-// Whether sums or products of numbers are left to do.
-bool is_unevaluated(const Expression& expression, NodeId id) {
-  const auto is_scientific = [&](const Node& node) {  // 2\cdot10^3
-    if (node.children.size() != 2) return false;
-    const Node& second = expression.at(node.children[1]);
-    return second.kind == Kind::power && expression.at(second.children[0]).text == "10";
-  };
-  const auto is_operation = [&](const Node& node) {
-    return (node.kind == Kind::multiply && !is_scientific(node)) ||
-           (node.kind == Kind::add && node.text != "mixed");
-  };
-  const auto is_named = [](const Node& node) {
-    return node.kind == Kind::symbol || node.kind == Kind::constant;
-  };
-  return any_below(expression, id, is_operation) && !any_below(expression, id, is_named);
-}
 
 bool is_percentage(const Expression& expression) {
   return expression.at(expression.root).kind == Kind::percent;
 }
 
-}  // namespace
+// The same with every symbol named by when it first occurs: f(x) as f(y).
+Expression without_names(Expression expression) {
+  std::map<std::string, std::string> names;
+  for (Node& node : expression.nodes) {
+    if (node.kind != Kind::symbol) continue;
+    const auto name = names.emplace(node.text, "v" + std::to_string(names.size())).first;
+    node.text = name->second;
+  }
+  return expression;
+}
 
-Comparison compare_answers(std::string_view answer, std::string_view reference) {
-  if (answer.size() > kMaxBytes || reference.size() > kMaxBytes) {
-    return {.equal = answer == reference,
-            .reason = answer == reference ? Reason::same_text : Reason::budget};
-  }
-  std::vector<Token> answer_tokens = tokenize(answer);
-  std::vector<Token> reference_tokens = tokenize(reference);
-  const std::string answer_text = text_of(answer_tokens);
-  if (!answer_text.empty() && answer_text == text_of(reference_tokens)) {
-    return {.equal = true, .reason = Reason::same_text};
-  }
-  if (has_words(answer_tokens) || has_words(reference_tokens)) {
-    const std::string words = words_of(answer_tokens);
-    if (!words.empty() && words == words_of(reference_tokens)) {
-      return {.equal = true, .reason = Reason::same_text};
-    }
-  }
-  const std::optional<Expression> a = parse_expression(std::move(answer_tokens));
-  const std::optional<Expression> b = parse_expression(std::move(reference_tokens));
-  if (!a || !b) return {.equal = false, .reason = Reason::not_parsed};
-  Budget budget;
-  Comparer comparer(budget);
+Comparison compare_expressions(const Expression& a, const Expression& b,
+                               const EqualityPolicy& policy, Budget& budget) {
+  Comparer comparer(budget, policy);
   const bool equal =
-      comparer.equal({.expression = &*a, .id = a->root}, {.expression = &*b, .id = b->root});
+      comparer.equal({.expression = &a, .id = a.root}, {.expression = &b, .id = b.root});
   if (equal) return {.equal = true, .reason = comparer.reason()};
-  if (is_percentage(*b) && !is_percentage(*a)) {
-    Comparer as_number(budget);
-    if (as_number.equal({.expression = &*a, .id = a->root},
-                        {.expression = &*b, .id = b->at(b->root).children[0]})) {
+  if (is_percentage(b) && !is_percentage(a)) {
+    Comparer as_number(budget, policy);
+    if (as_number.equal({.expression = &a, .id = a.root},
+                        {.expression = &b, .id = b.at(b.root).children[0]})) {
       return {.equal = true, .reason = Reason::percent_as_number};
     }
+  }
+  if (policy.any_names) {
+    EqualityPolicy named = policy;
+    named.any_names = false;
+    return compare_expressions(without_names(a), without_names(b), named, budget);
   }
   return {.equal = false, .reason = comparer.reason()};
 }
 
-bool is_unevaluated(std::string_view answer) {
-  if (answer.size() > kMaxBytes) return false;
-  const std::optional<Expression> expression = parse_expression(answer);
-  if (!expression) return false;
-  const Node& whole = expression->at(expression->root);
-  if (whole.kind != Kind::relation) return is_unevaluated(*expression, expression->root);
-  return std::any_of(whole.children.begin(), whole.children.end(),
-                     [&](NodeId side) { return is_unevaluated(*expression, side); });
+}  // namespace
+
+Comparison compare_answers(std::string_view answer, std::string_view reference,
+                           const EqualityPolicy& policy) {
+  if (answer.size() > kMaxBytes || reference.size() > kMaxBytes) {
+    return {.equal = answer == reference,
+            .reason = answer == reference ? Reason::same_text : Reason::budget};
+  }
+  const Readings a = read_answer(answer, policy.decimal_comma);
+  const Readings b = read_answer(reference, policy.decimal_comma);
+  const bool same_words = (a.has_words || b.has_words) && !a.words.empty() && a.words == b.words;
+  if (same_words || (!a.letters.empty() && a.letters == b.letters)) {
+    return {.equal = true, .reason = Reason::same_text};
+  }
+  Budget budget;
+  Comparison first;  // of the usual readings, which is what to say where none are equal
+  for (const Expression& x : a.expressions) {
+    for (const Expression& y : b.expressions) {
+      const Comparison result = compare_expressions(x, y, policy, budget);
+      if (result.equal) return result;
+      if (first.reason == Reason::not_parsed) first = result;
+    }
+  }
+  return first;
 }
 
 std::string_view reason_name(Reason reason) {

@@ -28,16 +28,28 @@ struct Comparison {
   Reason reason = Reason::not_parsed;
 };
 
+/// What a question or a recipe may ask for beyond the usual.
+struct EqualityPolicy {
+  bool ordered_lists = false;    // "1, 2" and {1, 2} are in order, as tuples always are
+  bool decimal_comma = false;    // "1,22" may be 1.22, as it may in prose
+  int decimals = 0;              // > 0: a decimal equals what rounds to it at so many decimals
+  bool any_names = false;        // f(x) and f(y) are the same
+  bool relation_for_set = true;  // where the reference is an interval, an inequality may answer it
+};
+
 /// Compares an answer with the reference.
 ///
 /// - Numbers: 1/2 = 0.5 = 50 %. A decimal with three significant digits or more equals a value
 ///   that is no decimal itself and rounds to it. 50 equals the reference 50 %, not the reverse.
-/// - "x = 5" and "5 = x" equal 5; an equation equals another whose difference of sides is a
-///   multiple; an inequality and the interval that it describes are equal.
-/// - Order matters in tuples, points and intervals; lists and sets have none. ± stands for both.
+/// - "x = 5", "5 = x" and "2 + 3 = 5" equal 5; an equation equals another whose difference of sides
+///   is a multiple; an inequality and the interval, or intervals, that it describes are equal.
+/// - Order matters in tuples, points and intervals; lists and sets have none, and what only one
+/// side
+///   says twice counts once. Where several values have names, names go with values. ± is both.
 /// - A unit may be left out; different units differ. A numeral with a base equals only itself.
 /// - Words are compared without case, white space and punctuation.
-Comparison compare_answers(std::string_view answer, std::string_view reference);
+Comparison compare_answers(std::string_view answer, std::string_view reference,
+                           const EqualityPolicy& policy = {});
 
 /// Whether an answer leaves sums or products of numbers to do, as "312+176" and "x = 2\cdot 3", but
 /// not "3\frac12", "2\cdot10^3", "1/2" and "2\pi". Where a question is arithmetic, such an answer

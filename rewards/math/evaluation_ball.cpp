@@ -59,7 +59,8 @@ std::int64_t Balls::cost_of(Kind kind) const {
     case Kind::divide:
       return 50 + words * words;
     case Kind::power:
-      return 500 + 20 * words * words;  // of a whole exponent
+    case Kind::root:
+      return 500 + 20 * words * words;  // of a whole exponent or index; others pay once more
     default:
       return transcendental_cost();
   }

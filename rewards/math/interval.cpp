@@ -7,6 +7,11 @@
 namespace zeroth::math {
 namespace {
 
+constexpr std::size_t kMaxPieces = 32;
+constexpr std::int64_t kOrderBits = 64;  // enough to say which of two ends comes first
+
+using Region = std::vector<Interval>;
+
 void set_low(Interval& interval, const Part& end, bool closed) {
   if (infinity(end) < 0) return;
   interval.low = end;
@@ -18,45 +23,142 @@ void set_high(Interval& interval, const Part& end, bool closed) {
   interval.high_closed = closed;
 }
 
-bool add_bound(Interval& result, const Part& relation) {
+Interval interval_of_bracket(const Part& part) {
+  Interval result;
+  set_low(result, part.child(0), part.node().text[0] == '[');
+  set_high(result, part.child(1), part.node().text[1] == ']');
+  return result;
+}
+
+bool is_absolute(const Part& part) {
+  return part.kind() == Kind::function && part.node().text == "abs" && is_name(part.child(0));
+}
+
+// The bounds that inequalities put on one name, or on its absolute value.
+struct Bounds {
+  Interval interval;
+  bool absolute = false;
+  bool known = false;
+};
+
+bool is_order(std::string_view operation) {
+  return operation == "<" || operation == ">" || operation == "<=" || operation == ">=";
+}
+
+bool add_bound(Bounds& result, const Part& relation) {
   std::string_view operation = relation.node().text;
-  if (operation != "<" && operation != ">" && operation != "<=" && operation != ">=") {
-    return false;
-  }
+  if (!is_order(operation)) return false;
   Part name = relation.child(0), bound = relation.child(1);
   if (!is_name(name)) {
     std::swap(name, bound);
     operation = reversed(operation);
   }
   if (!is_name(name) || has_symbol(*bound.expression, bound.id)) return false;
+  if (result.known && result.absolute != is_absolute(name)) return false;
+  result.absolute = is_absolute(name);
+  result.known = true;
   const bool closed = operation.size() == 2;
   if (operation[0] == '<') {
-    set_high(result, bound, closed);
+    set_high(result.interval, bound, closed);
   } else {
-    set_low(result, bound, closed);
+    set_low(result.interval, bound, closed);
   }
   return true;
 }
 
-}  // namespace
-
-std::optional<Interval> interval_of(const Part& part) {
-  Interval result;
-  if (part.kind() == Kind::bracket && part.size() == 2) {
-    set_low(result, part.child(0), part.node().text[0] == '[');
-    set_high(result, part.child(1), part.node().text[1] == ']');
-    return result;
+Region unfolded(const Bounds& bounds, Arena& arena) {
+  if (!bounds.absolute) return {bounds.interval};
+  const Interval& distance = bounds.interval;
+  Interval right = distance, left;
+  if (distance.high) {
+    left.low = negated(*distance.high, arena);
+    left.low_closed = distance.high_closed;
   }
-  if (part.kind() != Kind::relation) return std::nullopt;
+  if (!distance.low) {  // |x| < b is one piece
+    left.high = distance.high;
+    left.high_closed = distance.high_closed;
+    return {left};
+  }
+  left.high = negated(*distance.low, arena);
+  left.high_closed = distance.low_closed;
+  return {left, right};
+}
+
+// x != a.
+std::optional<Region> without_point(const Part& part) {
+  Part name = part.child(0), point = part.child(1);
+  if (!is_name(name)) std::swap(name, point);
+  if (!is_name(name) || has_symbol(*point.expression, point.id)) return std::nullopt;
+  Interval below, above;
+  below.high = point;
+  above.low = point;
+  return Region{below, above};
+}
+
+std::optional<Region> of_relation(const Part& part, Arena& arena) {
+  if (part.node().text == "!=") return without_point(part);
+  if (part.node().text == "in") {
+    if (!is_name(part.child(0))) return std::nullopt;
+    return region_of(part.child(1), arena);
+  }
+  Bounds bounds;
   if (part.node().text != "chain") {
-    if (!add_bound(result, part)) return std::nullopt;
-    return result;
+    if (!add_bound(bounds, part)) return std::nullopt;
+    return unfolded(bounds, arena);
   }
   for (std::size_t i = 0; i < part.size(); ++i) {
-    if (part.size() != 2 || !add_bound(result, part.child(i))) return std::nullopt;
+    if (part.size() != 2 || !add_bound(bounds, part.child(i))) return std::nullopt;
   }
-  if (!result.low || !result.high) return std::nullopt;
+  if (!bounds.interval.low || !bounds.interval.high) return std::nullopt;
+  return unfolded(bounds, arena);
+}
+
+bool is_before(const Part& a, const Part& b) {
+  Budget budget{.left = 100'000};
+  const std::optional<Ball> x = ball_value(*a.expression, a.id, {}, kOrderBits, budget);
+  const std::optional<Ball> y = ball_value(*b.expression, b.id, {}, kOrderBits, budget);
+  return x && y && arb_lt(acb_realref(x->get()), acb_realref(y->get()));
+}
+
+// "x < a or x > b": both rays, where the other reading, "and", would leave nothing.
+std::optional<Region> of_list(const Part& part, Arena& arena) {
+  if (part.size() != 2) return std::nullopt;
+  Region result;
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (!is_inequality(part.child(i))) return std::nullopt;
+    const std::optional<Region> piece = region_of(part.child(i), arena);
+    if (!piece || piece->size() != 1) return std::nullopt;
+    result.push_back(piece->front());
+  }
+  if (result[0].low) std::swap(result[0], result[1]);
+  const bool rays = !result[0].low && result[0].high && result[1].low && !result[1].high;
+  if (!rays || !is_before(*result[0].high, *result[1].low)) return std::nullopt;
   return result;
+}
+
+}  // namespace
+
+std::optional<std::vector<Interval>> region_of(const Part& part, Arena& arena) {
+  switch (part.kind()) {
+    case Kind::bracket:
+      if (part.size() != 2 || part.node().text.size() != 2) return std::nullopt;
+      return Region{interval_of_bracket(part)};
+    case Kind::set_union: {
+      if (part.size() > kMaxPieces) return std::nullopt;
+      Region result;
+      for (std::size_t i = 0; i < part.size(); ++i) {
+        if (part.child(i).kind() != Kind::bracket || part.child(i).size() != 2) return std::nullopt;
+        result.push_back(interval_of_bracket(part.child(i)));
+      }
+      return result;
+    }
+    case Kind::relation:
+      return of_relation(part, arena);
+    case Kind::list:
+      return of_list(part, arena);
+    default:
+      return std::nullopt;
+  }
 }
 
 std::string_view reversed(std::string_view relation) {
@@ -65,6 +167,15 @@ std::string_view reversed(std::string_view relation) {
   if (relation == "<=") return ">=";
   if (relation == ">=") return "<=";
   return relation;
+}
+
+bool is_inequality(const Part& part) {
+  if (part.kind() != Kind::relation) return false;
+  if (part.node().text != "chain") return is_order(part.node().text);
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    if (!is_order(part.child(i).node().text)) return false;
+  }
+  return true;
 }
 
 }  // namespace zeroth::math

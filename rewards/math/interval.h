@@ -1,8 +1,9 @@
-// What an interval or an inequality describes.
+// What an interval, a union of intervals or an inequality describes.
 #pragma once
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "rewards/math/part.h"
 
@@ -14,11 +15,15 @@ struct Interval {
   bool low_closed = false, high_closed = false;
 };
 
-/// Of "(a, b]", "x > a" and "a < x <= b", where x is a name and the bounds of an inequality have no
-/// symbols; nothing else.
-std::optional<Interval> interval_of(const Part& part);
+/// The numbers that "(a, b]", "(a, b] \\cup [c, d)", "x > a", "a < x <= b", "x != a", "|x| >= a",
+/// "1 <= |x| < 2" and "x < a or x > b" (where a < b) describe, where x is a name and the bounds
+/// have no symbols; nothing for other parts.
+std::optional<std::vector<Interval>> region_of(const Part& part, Arena& arena);
 
 /// "<" of ">", ">=" of "<=" and so on; "=" and "!=" are their own.
 std::string_view reversed(std::string_view relation);
+
+/// Whether a part says of a name where it lies: an inequality or a chain of them.
+bool is_inequality(const Part& part);
 
 }  // namespace zeroth::math

@@ -8,6 +8,14 @@ std::vector<Part> children(const Part& part) {
   return result;
 }
 
+Part negated(const Part& part, Arena& arena) {
+  if (part.kind() == Kind::negate) return part.child(0);
+  Expression& made = arena.emplace_back(*part.expression);
+  made.nodes.push_back(
+      {.kind = Kind::negate, .depth = part.node().depth + 1, .children = {part.id}, .text = {}});
+  return {&made, static_cast<NodeId>(made.nodes.size() - 1), part.sign};
+}
+
 bool is_scalar(Kind kind) {
   return kind <= Kind::degree;
 }

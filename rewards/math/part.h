@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <vector>
 
 #include "rewards/math/expression.h"
@@ -19,6 +20,12 @@ struct Part {
   std::size_t size() const { return node().children.size(); }
   Part child(std::size_t i) const { return {expression, node().children[i], sign}; }
 };
+
+/// Holds expressions that a comparison makes.
+using Arena = std::deque<Expression>;
+
+/// -part.
+Part negated(const Part& part, Arena& arena);
 
 /// In their order.
 std::vector<Part> children(const Part& part);

@@ -105,7 +105,32 @@ class Values {
     return arb_is_positive(factor->real()) ? Multiple::positive : Multiple::negative;
   }
 
+  bool round_alike(const Part& a, const Part& b, int decimals) {
+    if (!decimal(a) && !decimal(b)) return false;
+    fmpz_t x, y;
+    fmpz_init(x);
+    fmpz_init(y);
+    const bool same = rounded(x, a, decimals) && rounded(y, b, decimals) && fmpz_equal(x, y) != 0;
+    fmpz_clear(x);
+    fmpz_clear(y);
+    return same;
+  }
+
  private:
+  // The whole number next to 10^decimals times the value; false where it is not certain.
+  bool rounded(fmpz_t out, const Part& part, int decimals) {
+    std::optional<Ball> x = ball(part, 0, kQuickBits);
+    if (!x || !acb_is_real(x->get())) return false;
+    Ball scale;
+    acb_set_si(scale.get(), 10);
+    acb_pow_si(scale.get(), scale.get(), decimals, kQuickBits);
+    acb_mul(x->get(), x->get(), scale.get(), kQuickBits);
+    arb_set_d(scale.real(), 0.5);
+    arb_add(x->real(), x->real(), scale.real(), kQuickBits);
+    arb_floor(x->real(), x->real(), kQuickBits);
+    return arb_get_unique_fmpz(out, x->real()) != 0;
+  }
+
   Verdict different() const { return budget_.is_spent() ? Verdict::undecided : Verdict::different; }
 
   std::optional<Rational> exact(const Part& part) {
@@ -162,6 +187,10 @@ Verdict compare_values(const Part& a, const Part& b, Budget& budget) {
   const bool symbols = has_symbol(*a.expression, a.id) || has_symbol(*b.expression, b.id);
   Values values(budget);
   return symbols ? values.expressions(a, b) : values.constants(a, b);
+}
+
+bool rounds_alike(const Part& a, const Part& b, int decimals, Budget& budget) {
+  return Values(budget).round_alike(a, b, decimals);
 }
 
 Multiple multiple_of(const Part& a, const Part& b, Budget& budget) {

@@ -18,6 +18,10 @@ enum class Verdict {
 /// as they are defined there.
 Verdict compare_values(const Part& a, const Part& b, Budget& budget);
 
+/// Whether two numbers, of which one is written as a decimal, are the same once rounded to
+/// `decimals` places.
+bool rounds_alike(const Part& a, const Part& b, int decimals, Budget& budget);
+
 /// How the differences of the sides of two relations are related.
 enum class Multiple { none, positive, negative };
 

@@ -357,8 +357,8 @@ TEST_CASE("rewards: answers are found by the rules asked for, and compared as ma
       zeroth_command(directory, "score items.jsonl --reward_funcs accuracy --answer_rules phrse");
   CHECK(wrong.exit_code == 2);
   CHECK(contains(wrong.err,
-                 "answer_rules: expected tag, boxed, hashes, phrase, choice, number or "
-                 "after=PREFIX; nearest is phrase, got phrse"));
+                 "answer_rules: expected tag, boxed, hashes, phrase, whole, formula, choice, number, "
+                 "strict or after=PREFIX; nearest is phrase, got phrse"));
 }
 
 }  // namespace zeroth

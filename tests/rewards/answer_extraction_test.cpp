@@ -44,6 +44,72 @@ TEST_CASE("answer_extraction: the phrase before an answer, in any case", "[rewar
   CHECK(found("the answer is \\boxed{7} units.", "phrase,boxed") == "phrase: 7");
   CHECK(found("answers are hard, answer that", "phrase") == "none");
   CHECK(found("the answer is", "phrase") == "none");
+  CHECK(found("**Final Answer**: \n\n 7", "phrase") == "phrase: 7");
+  CHECK(found("the answers are 3 and 4", "phrase") == "phrase: 3 and 4");
+  CHECK(found("the answer is 8. The answer is", "phrase") == "phrase: 8");
+}
+
+TEST_CASE("answer_extraction: with formulas looked for, a phrase gives the one it states",
+          "[rewards]") {
+  const char* rules = "phrase,formula";
+  CHECK(found("The answer is 5 since 3+2=5.", rules) == "phrase: 5");
+  CHECK(found("The answer is $5$ since $3+2=6$.", rules) == "phrase: 5");
+  CHECK(found("Final Answer: The volume of $ABC$ is 120. I hope so.", rules) == "phrase: 120");
+  CHECK(found("Final Answer: she began 3 hours ago, at 5.", rules) == "phrase: 3");
+  CHECK(found("The answer is 2x + 3", rules) == "phrase: 2x + 3");
+}
+
+TEST_CASE("answer_extraction: boxes that one sentence joins are a list", "[rewards]") {
+  CHECK(found("\\boxed{1} and \\boxed{2}") == "boxed: 1, 2");
+  CHECK(found("\\boxed{1},\\boxed{2}") == "boxed: 1, 2");
+  CHECK(found("$\\boxed{1}\\boxed{2}$") == "boxed: 1, 2");
+  CHECK(found("$\\boxed{a} \\text{ for (a), and } \\boxed{b}$") == "boxed: a, b");
+  CHECK(found("\\boxed{1} papers and \\boxed{2} bins") == "boxed: 1, 2");
+  CHECK(found("\\boxed{4} and \\boxed{4}") == "boxed: 4");
+  CHECK(found("Earlier \\boxed{1}, later \\boxed{2}") == "boxed: 2");
+  CHECK(found("\\boxed{1} and so 3 = \\boxed{2}") == "boxed: 2");
+  CHECK(found("$\\boxed{20}$ percent") == "boxed: 20\\%");
+  CHECK(last_boxed("\\boxed{1} and \\boxed{2}") == "2");
+}
+
+TEST_CASE("answer_extraction: a whole text that is one answer", "[rewards]") {
+  for (const char* answer : {"pi/2", "-1 + exp(16)", "$x = 3$", "28 percent", "5 cm", "East",
+                             "$1$ and $2$", "[0, 1)", "3, 4"}) {
+    CHECK(found(answer, "whole") == std::string("whole: ") + answer);
+  }
+  for (const char* prose : {"it is 5", "We find that $x < 3$", "so the number is 10", "5\n6", "",
+                            "Answer: 5", "3 is the right answer here"}) {
+    INFO(prose);
+    CHECK(found(prose, "whole") == "none");
+  }
+}
+
+TEST_CASE("answer_extraction: strict rules take the format that was asked for and nothing else",
+          "[rewards]") {
+  CHECK(found("<think>x</think><answer>4</answer>\n", "strict,tag") == "tag: 4");
+  CHECK(found("<answer>4</answer><answer>5</answer>", "strict,tag") == "none");
+  CHECK(found("<answer>4</answer> I hope", "strict,tag") == "none");
+  CHECK(found("so $\\boxed{4}$.", "strict,boxed") == "boxed: 4");
+  CHECK(found("\\boxed{3} or \\boxed{4}", "boxed,strict") == "none");
+  CHECK(found("\\boxed{4} units", "strict,boxed") == "none");
+  CHECK(found("work\n#### 4\n", "strict,hashes") == "hashes: 4");
+  CHECK(found("work\n#### 4\nmore", "strict,hashes") == "none");
+  CHECK(found("<answer>4</answer><answer>5</answer>\n#### 6", "strict,tag,hashes") == "hashes: 6");
+  CHECK_THROWS_AS(parse_extraction("strict"), InputError);
+  CHECK_THROWS_AS(parse_extraction("strict,tag,strict"), InputError);
+}
+
+TEST_CASE("answer_extraction: choices that are given", "[rewards]") {
+  ExtractionConfig config = parse_extraction("choice");
+  const auto chosen = [&](const char* text) {
+    const auto found_choice = extract_answer(text, config);
+    return found_choice ? found_choice->text : "none";
+  };
+  config.choices = {"U", "yes"};
+  CHECK(chosen("The answer is U.") == "U");
+  CHECK(chosen("The answer is A.") == "none");
+  CHECK(chosen("I say yes, of course") == "yes");
+  CHECK(chosen("yesterday") == "none");
 }
 
 TEST_CASE("answer_extraction: the letter of a choice", "[rewards]") {
@@ -90,7 +156,7 @@ TEST_CASE("answer_extraction: a box inside a tag is the answer unless boxes are 
 
 TEST_CASE("answer_extraction: boxes nest, the last one that closes counts", "[rewards]") {
   CHECK(found("\\boxed{\\frac{1}{2}}") == "boxed: \\frac{1}{2}");
-  CHECK(found("\\boxed{1} and \\boxed{2}") == "boxed: 2");
+  CHECK(found("\\boxed{1}. Or \\boxed{2}") == "boxed: 2");
   CHECK(found("\\boxed{a \\boxed{b} c}") == "boxed: b");
   CHECK(found("\\boxed{1} and \\boxed{2") == "boxed: 1");
   CHECK(found("} } \\boxed{1} {{{") == "boxed: 1");
@@ -126,6 +192,12 @@ TEST_CASE("answer_extraction: hostile texts of a megabyte take linear time", "[r
     const auto extraction = extract_answer(text, {});
     if (extraction) CHECK(extraction->text.size() < text.size());
   }
+  for (const char* part : {"$", "$$ ", "\\(", "\\[", "\\begin{align}", "$1", "(1, ", "answer: ",
+                           "answer is (", "1 + ", "\\boxed{1},", "-\\frac{1}", "1,", "\n\n$"}) {
+    const std::string text = repeated(part);
+    extract_answer(text, parse_extraction("strict,tag,boxed,whole,phrase,formula,choice"));
+    extract_answer(text, parse_extraction("whole,phrase,formula,choice"));
+  }
   // A quadratic search would need 10^12 steps here.
   CHECK(last_boxed(repeated("\\boxed{") + "7}") == "7");
   CHECK(found(repeated("<answer>") + "7</answer>") == "tag: 7");
@@ -153,16 +225,15 @@ TEST_CASE("answer_extraction: mutated completions give a part of themselves or n
     for (const char* rule : {"phrase", "choice", "number"}) {
       const auto other = extract_answer(text, parse_extraction(rule));
       if (!other) continue;
-      REQUIRE(other->text.data() >= text.data());
-      REQUIRE(other->text.data() + other->text.size() <= text.data() + text.size());
+      REQUIRE(text.find(other->text) != std::string::npos);
     }
     if (!extraction) {
       ++none;
       continue;
     }
     ++fired[static_cast<int>(extraction->rule)];
-    REQUIRE(extraction->text.data() >= text.data());
-    REQUIRE(extraction->text.data() + extraction->text.size() <= text.data() + text.size());
+    const bool is_list = last_boxed(text) && extraction->text.find(", ") != std::string::npos;
+    REQUIRE((is_list || text.find(extraction->text) != std::string::npos));
     REQUIRE(!extraction->text.empty());
     REQUIRE(trimmed(extraction->text) == extraction->text);
   }
