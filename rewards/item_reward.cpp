@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "system/error.h"
+
 namespace zeroth {
 namespace {
 
@@ -19,14 +21,12 @@ class ItemReward final : public Reward {
   std::vector<double> score(std::span<const RewardItem> items) const override {
     std::vector<double> scores;
     scores.reserve(items.size());
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      const std::optional<double> score = rule_(items[i]);
-      if (!score) {
-        throw RewardError(
-            name_, i,
-            {.result = RewardResult::not_applicable, .message = "it does not apply to this item"});
+    for (RewardOutcome& outcome : judge(items, OnRewardError::stop)) {
+      if (outcome.result == RewardResult::not_applicable) {
+        outcome.message = "it does not apply to this item";
+        throw RewardError(name_, scores.size(), std::move(outcome));
       }
-      scores.push_back(*score);
+      scores.push_back(outcome.score);
     }
     return scores;
   }
@@ -36,16 +36,28 @@ class ItemReward final : public Reward {
     std::vector<RewardOutcome> outcomes;
     outcomes.reserve(items.size());
     for (std::size_t i = 0; i < items.size(); ++i) {
-      const std::optional<double> score = rule_(items[i]);
-      outcomes.push_back(score ? outcome_of_score(*score)
-                               : RewardOutcome{.result = RewardResult::not_applicable});
+      outcomes.push_back(outcome_of(items[i]));
       if (on_error == OnRewardError::stop && is_failure(outcomes[i].result))
         throw RewardError(name_, i, outcomes[i]);
     }
     return outcomes;
   }
 
+  void try_on(std::span<const RewardItem> items) const override {
+    for (const RewardItem& item : items) rule_(item);
+  }
+
  private:
+  RewardOutcome outcome_of(const RewardItem& item) const {
+    try {
+      const std::optional<double> score = rule_(item);
+      return score ? outcome_of_score(*score)
+                   : RewardOutcome{.result = RewardResult::not_applicable};
+    } catch (const InputError& error) {
+      return {.result = RewardResult::raised, .message = error.what()};
+    }
+  }
+
   std::string name_;
   ItemRule rule_;
   ReferenceRule references_;

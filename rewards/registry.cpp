@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rewards/answer_reward.h"
+#include "rewards/countdown_reward.h"
 #include "rewards/format_reward.h"
 #include "rewards/length_reward.h"
 #include "rewards/plugin_host.h"
@@ -53,6 +54,8 @@ constexpr std::array kEntries = {
     row<CosineLengthConfig, make_cosine_length_reward>(
         "cosine_length",
         "right answers: less for longer ones; wrong answers: more for longer ones"),
+    row<CountdownConfig, make_countdown_reward>(
+        "countdown", "1 when the answer reaches the target, each number used once, else 0"),
     row<AnswerTagConfig, make_exact_answer_reward>(
         "exact_answer",
         "1 when <answer>…</answer> has the letters and digits of the reference, else 0"),

@@ -134,7 +134,9 @@ std::string parameters_of(const JsonReader& row, const Rule& rule, const Argumen
     for (const std::string& key : made_with.keys()) {
       // Which language it is, is part of the kind.
       if (rule.reward == "repetition_penalty" && key == "language") continue;
-      parameters[key] = made_with.child(key).value();
+      const JsonReader value = made_with.child(key);
+      if (value.value().is_double()) value.as_double();  // finite, so that it can be written
+      parameters[key] = value.value();
     }
   }
   for (const std::string_view key : words_of(rule.keys)) {
@@ -209,6 +211,24 @@ boost::json::value score_json(const RewardOutcome& outcome, const Rule& rule) {
   return rule.skipped ? boost::json::value(*rule.skipped) : boost::json::value();
 }
 
+// One score, or a list of them; null where the function has nothing to say.
+boost::json::array scores_of(const JsonReader& output) {
+  boost::json::array scores;
+  const auto add = [&](const JsonReader& score) {
+    if (score.value().is_null()) {
+      scores.emplace_back(nullptr);
+    } else {
+      scores.emplace_back(score.as_double());
+    }
+  };
+  if (output.value().is_array()) {
+    for (const JsonReader& score : output.elements()) add(score);
+  } else {
+    add(output);
+  }
+  return scores;
+}
+
 bool agree(const boost::json::value& a, const boost::json::value& b) {
   if (a.is_number() && b.is_number())
     return std::abs(a.to_number<double>() - b.to_number<double>()) <= kTolerance;
@@ -263,8 +283,7 @@ CaseResult grade_reward_case(const JsonReader& row, const std::string& kind) {
   if (row.has("raises")) {
     result.expected = "refused";
   } else if (row.contains("output")) {
-    result.expected = row.child("output").value();
-    if (!result.expected.is_array()) result.expected = boost::json::array{result.expected};
+    result.expected = scores_of(row.child("output"));
   } else {
     return result;
   }

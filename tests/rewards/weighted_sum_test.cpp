@@ -73,6 +73,7 @@ TEST_CASE("weighted_sum: scoring items apart gives what scoring them together gi
                         {.completion = "#### 42", .reference = "42"},
                         {.completion = "<think>", .reference = "42"}};
   for (RewardItem& item : items) {
+    item.columns_json = R"({"nums": [6, 7], "target": 42})";
     item.max_tokens = 7;
     item.num_tokens = 6;
     item.completion_ids = ids;

@@ -88,6 +88,13 @@ TEST_CASE("reward_cases: rules that are not offered are named, and broken rows a
   CHECK_THROWS_AS(graded(R"({"function": "accuracy_reward", "output": [1]})"), InputError);
   CHECK_THROWS_AS(graded(R"({"function": "accuracy_reward", "args": [5], "output": [1]})"),
                   InputError);
+  for (const char* output : {"1e999", "[1e999]", "\"one\"", "[true]"})
+    CHECK_THROWS_AS(graded(R"({"function": "tag_count_reward", "args": [["a"]], "output": )" +
+                           std::string(output) + "}"),
+                    InputError);
+  CHECK_THROWS_AS(graded(R"({"function": "get_cosine_scaled_reward", "args": [["a"], ["1"]],
+                             "factory_kwargs": {"max_value_correct": 1e999}, "output": [1]})"),
+                  InputError);
 }
 
 TEST_CASE("fixtures: recorded calls of rewards agree wherever the rule is offered",
