@@ -8,6 +8,7 @@
 #include "rewards/answer_reward.h"
 #include "rewards/countdown_reward.h"
 #include "rewards/format_reward.h"
+#include "rewards/group_length_reward.h"
 #include "rewards/length_reward.h"
 #include "rewards/plugin_host.h"
 #include "rewards/program_host.h"
@@ -68,6 +69,9 @@ constexpr std::array kEntries = {
         "format_parts", "0.25 for each of the four tags that occurs once and in order"),
     row<LanguageConfig, make_language_reward>(
         "language", "share of the letters that belong to the scripts asked for"),
+    row<GroupLengthConfig, make_group_length_reward>(
+        "length",
+        "right answers: more for shorter than the others of the prompt; wrong: at most 0"),
     row<AnswerTagConfig, make_math_expression_reward>(
         "math_expression", "1 when <answer>…</answer> equals the reference as mathematics, else 0"),
     row<ReasoningAccuracyConfig, make_reasoning_accuracy_reward>(

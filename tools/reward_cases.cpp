@@ -47,6 +47,8 @@ constexpr Rule kRules[] = {
      "tag"},
     {"tag_count_reward", "tag_count", "texts", kCompletions, "{}", ""},
     {"reasoning_steps_reward", "reasoning_steps", "texts", kCompletions, "{}", ""},
+    {"len_reward", "length", "texts", kCompletions,
+     R"({"unit":"characters","unreadable_reference":"skip"})", ""},
     {"get_code_format_reward", "code_format", "texts", kCompletions, "{}", ""},
     {"get_soft_overlong_punishment", "soft_overlong", "tokens", "completion_ids", "{}", ""},
     {"get_repetition_penalty_reward", "repetition_penalty", "tokens", "completion_ids", "{}", ""},

@@ -78,8 +78,8 @@ TEST_CASE("reward_cases: rules that are not offered are named, and broken rows a
   const auto kind = [](const std::string& row) {
     return reward_case_kind(JsonReader::parse(row, "row"));
   };
-  CHECK(kind(R"({"function": "len_reward"})") == "reward call: len_reward");
-  CHECK_FALSE(grades_reward_case("reward call: len_reward"));
+  CHECK(kind(R"({"function": "get_xml_reward"})") == "reward call: get_xml_reward");
+  CHECK_FALSE(grades_reward_case("reward call: get_xml_reward"));
   CHECK_FALSE(grades_reward_case("answer-vs-answer"));
   const std::string chinese = kind(R"({"function": "get_repetition_penalty_reward",
                                        "factory_kwargs": {"language": "zh"}})");
