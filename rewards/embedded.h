@@ -18,6 +18,7 @@ std::string_view plugin_json_source();
 std::string_view example_cpp_source();
 std::string_view example_c_source();
 std::string_view example_python_source();
+std::string_view example_program_source();
 std::string_view example_test_source();
 std::string_view example_cmake_source();
 std::string_view example_items();

@@ -1,6 +1,7 @@
 #include "rewards/reward_template.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <stdexcept>
 #include <string_view>
 
@@ -65,26 +66,42 @@ RewardTemplate plugin_template(const std::string& name, bool is_c) {
                     {.name = "zeroth/plugin_abi.h", .text = std::string(plugin_abi_source())},
                     {.name = "zeroth/plugin.h", .text = std::string(plugin_header_source())},
                     {.name = "zeroth/plugin_json.h", .text = std::string(plugin_json_source())}},
-          .build = plugin_build_command(name + ending, name + ".so"),
+          .is_built = true,
           .reward_funcs = "./" + name + ".so"};
 }
 
 }  // namespace
 
-std::string plugin_build_command(const std::string& source, const std::string& output) {
-  const bool is_c = source.ends_with(".c");
-  return std::string(is_c ? "cc -std=c99" : "c++ -std=c++17") + " -O2 -fPIC -shared -I. -o " +
-         output + " " + source;
+std::vector<std::string> plugin_build_command(const std::string& source) {
+  std::filesystem::path path = source;
+  const bool is_c = path.extension() == ".c";
+  const std::string directory = path.has_parent_path() ? path.parent_path().string() : ".";
+  return {is_c ? "cc" : "c++",
+          is_c ? "-std=c99" : "-std=c++17",
+          "-O2",
+          "-fPIC",
+          "-shared",
+          "-I" + directory,
+          "-o",
+          path.replace_extension(".so").string(),
+          source};
 }
 
 RewardTemplate reward_template(const std::string& name, const std::string& language) {
   check_name(name);
+  const TemplateFile items{.name = "items.jsonl", .text = std::string(example_items())};
   if (language == "cpp" || language == "c") return plugin_template(name, language == "c");
-  if (language != "python") throw std::invalid_argument("reward_template: language " + language);
-  return {.files = {{.name = name + ".py", .text = renamed(example_python_source(), name)},
-                    {.name = "items.jsonl", .text = std::string(example_items())}},
-          .build = "",
-          .reward_funcs = "python:" + name + ".py:" + name};
+  if (language == "python")
+    return {
+        .files = {{.name = name + ".py", .text = renamed(example_python_source(), name)}, items},
+        .reward_funcs = "python:" + name + ".py:" + name};
+  if (language == "exec")
+    return {.files = {{.name = name + ".pl",
+                       .text = renamed(example_program_source(), name),
+                       .is_program = true},
+                      items},
+            .reward_funcs = "exec:./" + name + ".pl"};
+  throw std::invalid_argument("reward_template: language " + language);
 }
 
 }  // namespace zeroth

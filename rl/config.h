@@ -258,7 +258,8 @@ void visit_fields(Visitor& v, GrpoConfig& c) {
   v("mask_truncated_completions", c.mask_truncated_completions,
     "leave completions that reach max_completion_length out of the loss");
   v("reward_funcs", c.reward_funcs,
-    "rewards by name, FILE.so or python:FILE:FUNCTION; an evaluation counts as right what the "
+    "rewards by name, FILE.so, python:FILE:FUNCTION or exec:FILE; an evaluation counts as right "
+    "what the "
     "first "
     "gives more than 0.5");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
@@ -355,7 +356,8 @@ void visit_fields(Visitor& v, EvalConfig& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
   visit_fields(v, static_cast<DatasetOptions&>(c));
   v("reward_funcs", c.reward_funcs,
-    "rewards by name, FILE.so or python:FILE:FUNCTION; right is what the first gives more than "
+    "rewards by name, FILE.so, python:FILE:FUNCTION or exec:FILE; right is what the first gives "
+    "more than "
     "0.5, "
     "the others are recorded");
   visit_fields(v, static_cast<NamedRewardOptions&>(c));
@@ -424,7 +426,7 @@ struct ScoreConfig : NamedRewardOptions {
 template <class Visitor>
 void visit_fields(Visitor& v, ScoreConfig& c) {
   v("dataset_name", c.dataset_name, "JSONL file of {prompt, completion, reference or answer}");
-  v("reward_funcs", c.reward_funcs, "rewards by name, FILE.so or python:FILE:FUNCTION");
+  v("reward_funcs", c.reward_funcs, "rewards by name, FILE.so, python:FILE:FUNCTION or exec:FILE");
   v("reward_weights", c.reward_weights, "one weight a reward; empty = 1 each");
   visit_fields(v, static_cast<NamedRewardOptions&>(c));
   v("cases", c.cases,

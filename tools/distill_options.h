@@ -76,7 +76,7 @@ void visit_fields(Visitor& v, DistillOptions& c) {
   v("max_completion_length", c.max_completion_length, "tokens of the longest completion");
   v("temperature", c.temperature, "divides the logits before sampling, in evaluations too");
   v("reward_funcs", c.reward_funcs,
-    "rewards by name, FILE.so or python:FILE:FUNCTION; all that apply have to be above "
+    "rewards by name, FILE.so, python:FILE:FUNCTION or exec:FILE; all that apply have to be above "
     "reward_threshold; an evaluation counts as right what the first gives more than 0.5");
   visit_fields(v, static_cast<NamedRewardOptions&>(c));
   v("reward_threshold", c.reward_threshold,

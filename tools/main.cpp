@@ -34,7 +34,7 @@ constexpr Command kCommands[] = {
     {"sample", "completions of prompts, streamed", zeroth::run_sample},
     {"eval", "pass@k, maj@k and greedy accuracy, with intervals", zeroth::run_eval},
     {"score", "reward the completions of a JSONL file", zeroth::run_score},
-    {"reward", "begin a reward of your own, or list the rewards there are", zeroth::run_reward},
+    {"reward", "a reward of your own: begin, build, test; and those there are", zeroth::run_reward},
     {"inspect", "say what a checkpoint is, and check it", zeroth::run_inspect},
     {"export", "write a checkpoint for transformers, vLLM or llama.cpp", zeroth::run_export},
     {"report", "runs as one page of HTML that needs no network", zeroth::run_report},

@@ -1,4 +1,4 @@
-// zeroth reward: begin a reward of one's own, and list the rewards there are.
+// zeroth reward: begin a reward of one's own, build and test it, and list the rewards there are.
 
 #include <filesystem>
 #include <iomanip>
@@ -11,16 +11,20 @@
 #include "system/file.h"
 #include "tools/commands.h"
 #include "tools/options.h"
+#include "tools/reward_commands.h"
 #include "tools/reward_options.h"
 
 namespace zeroth {
 namespace {
 
 constexpr std::string_view kUsage =
-    "zeroth reward: begin a reward of your own, or list the rewards there are\n\n"
-    "usage: zeroth reward new NAME [--language cpp|c|python]   write a reward to begin with\n"
-    "       zeroth reward list [FILE.so,python:FILE:FUNCTION]  names and descriptions\n\n"
-    "zeroth reward new --help and zeroth reward list --help say more.\n";
+    "zeroth reward: a reward of your own, and the rewards there are\n\n"
+    "usage: zeroth reward new NAME [--language cpp|c|python|exec]  write a reward to begin with\n"
+    "       zeroth reward build [DIRECTORY]                        compile one in C or C++\n"
+    "       zeroth reward test REWARD [--items FILE]               batteries before a run\n"
+    "       zeroth reward list [REWARD,…]                          names and descriptions\n\n"
+    "REWARD is a word of reward_funcs: FILE.so, python:FILE:FUNCTION, exec:FILE or a name.\n"
+    "Each says more with --help.\n";
 
 int run_new(int argc, char** argv) {
   RewardNewConfig config;
@@ -48,12 +52,16 @@ int run_new(int argc, char** argv) {
   for (const TemplateFile& file : made.files) {
     std::filesystem::create_directories((directory / file.name).parent_path());
     write_file_atomically(directory / file.name, file.text);
+    if (file.is_program)
+      std::filesystem::permissions(directory / file.name, std::filesystem::perms::owner_exec,
+                                   std::filesystem::perm_options::add);
   }
   std::cout << "wrote";
   for (const TemplateFile& file : made.files) std::cout << " " << (directory / file.name).string();
   std::cout << "\nthe rule is in the first of them; next:\n\n  cd " << directory.string() << "\n";
-  if (!made.build.empty()) std::cout << "  " << made.build << "\n";
-  std::cout << "  zeroth score items.jsonl --reward_funcs " << made.reward_funcs << "\n"
+  if (made.is_built) std::cout << "  zeroth reward build\n";
+  std::cout << "  zeroth reward test " << made.reward_funcs << "\n"
+            << "  zeroth score items.jsonl --reward_funcs " << made.reward_funcs << "\n"
             << "  zeroth grpo --reward_funcs " << made.reward_funcs << " …\n";
   return kExitDone;
 }
@@ -94,6 +102,8 @@ int run_list(int argc, char** argv) {
 int run_reward(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "--help";
   if (what == "new") return run_new(argc - 1, argv + 1);
+  if (what == "build") return run_reward_build(argc - 1, argv + 1);
+  if (what == "test") return run_reward_test(argc - 1, argv + 1);
   if (what == "list") return run_list(argc - 1, argv + 1);
   if (what == "--help" || what == "-h") {
     std::cout << kUsage;
@@ -101,7 +111,7 @@ int run_reward(int argc, char** argv) {
   }
   throw InputError({.source = "zeroth reward",
                     .field = "",
-                    .expected = "new or list",
+                    .expected = "new, build, test or list",
                     .actual = std::string(what)});
 }
 

@@ -17,6 +17,19 @@ void check(const RewardNewConfig& config) {
   require_text("name", "a name, as in zeroth reward new brevity", config.name);
 }
 
+void check(const RewardBuildConfig& config) {
+  require_text("directory", "a directory", config.directory);
+}
+
+void check(const RewardTestConfig& config) {
+  require_text("reward", "a reward, as in zeroth reward test ./brevity.so", config.reward);
+  ScoreConfig score;
+  static_cast<NamedRewardOptions&>(score) = config;
+  score.dataset_name = "items";
+  score.reward_funcs = {config.reward};
+  check(score);
+}
+
 void check(const RewardListConfig& config) {
   require_text("reward_python", "a program", config.reward_python);
 }

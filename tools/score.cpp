@@ -20,6 +20,7 @@
 #include "tools/named_rewards.h"
 #include "tools/options.h"
 #include "tools/score_cases.h"
+#include "tools/score_rows.h"
 #include "tools/summary.h"
 #include "tools/trial_items.h"
 
@@ -28,67 +29,6 @@ namespace {
 
 constexpr std::int64_t kHistogramBins = 10;
 constexpr std::int64_t kHistogramWidth = 40;  // characters of the fullest bin
-
-// Owns the texts that a RewardItem looks at.
-struct ScoreRow {
-  std::string prompt, completion, reference, columns_json;
-  std::int64_t num_tokens = 0;
-  std::int64_t max_tokens = 0;
-  FinishReason finish_reason = FinishReason::stop;
-  std::size_t line = 0;  // of the file
-
-  RewardItem item() const {
-    return {.prompt = prompt,
-            .completion = completion,
-            .reference = reference,
-            .columns_json = columns_json,
-            .num_tokens = num_tokens,
-            .max_tokens = max_tokens,
-            .finish_reason = finish_reason};
-  }
-};
-
-FinishReason read_finish_reason(const JsonReader& row) {
-  const std::string reason = row.get_string("finish_reason", "stop");
-  if (reason == "stop") return FinishReason::stop;
-  if (reason == "length") return FinishReason::length;
-  row.fail("finish_reason", "stop or length");
-}
-
-ScoreRow read_row(std::string_view line, const std::string& source) {
-  const JsonReader row = JsonReader::parse(line, source);
-  return {.prompt = row.get_string("prompt", ""),
-          .completion = row.get_string("completion"),
-          .reference = row.get_string(row.has("answer") ? "answer" : "reference"),
-          .columns_json =
-              row.has("columns") ? write_json(row.child("columns").value()) : std::string(line),
-          .num_tokens = row.get_int64("num_tokens", 0),
-          .max_tokens = row.get_int64("max_tokens", 0),
-          .finish_reason = read_finish_reason(row)};
-}
-
-std::vector<ScoreRow> read_rows(const std::string& file) {
-  const std::string text = read_file(file);
-  std::vector<ScoreRow> rows;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = std::string_view(text).substr(begin, end - begin);
-    ++number;
-    if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
-      rows.push_back(read_row(line, file + ":" + std::to_string(number)));
-      rows.back().line = number;
-    }
-    begin = end + 1;
-  }
-  if (rows.empty()) {
-    throw InputError({.source = file,
-                      .field = "",
-                      .expected = "a line {\"prompt\", \"completion\", \"reference\"} at least",
-                      .actual = "none"});
-  }
-  return rows;
-}
 
 // The scores among values, some of which may be none.
 std::vector<double> given(const std::vector<double>& values) {
@@ -245,7 +185,7 @@ int run_score(int argc, char** argv) {
   }
   if (!config.cases.empty()) return score_cases(config.cases, config.json);
   const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);
-  const std::vector<ScoreRow> rows = read_rows(config.dataset_name);
+  const std::vector<ScoreRow> rows = read_score_rows(config.dataset_name);
   if (options.dry_run) {
     std::cout << "would score " << rows.size() << " completions\n";
     return kExitDone;

@@ -285,7 +285,7 @@ TEST_CASE("rewards: what cannot be a reward is refused before the run", "[end_to
 
 TEST_CASE("rewards: from nothing to a score of one's own, in every language", "[end_to_end]") {
   const TemporaryDirectory directory;
-  for (const std::string language : {"cpp", "c", "python"}) {
+  for (const std::string language : {"cpp", "c", "python", "exec"}) {
     const std::string name = "mine_" + language;
     const Outcome made =
         zeroth_command(directory, "reward new " + name + " --language " + language);
@@ -297,13 +297,17 @@ TEST_CASE("rewards: from nothing to a score of one's own, in every language", "[
       const std::string line = made.out.substr(at + 3, made.out.find('\n', at + 1) - at - 3);
       if (!contains(line, "zeroth grpo")) commands += line + " && ";
     }
-    std::string script = "cd '" + directory.path().string() + "' && (" + commands + "true";
-    const std::size_t zeroth = script.find("zeroth score");
-    REQUIRE(zeroth != std::string::npos);
-    script.replace(zeroth, 6, "'" ZEROTH_BINARY "'");
+    const std::string script = "zeroth() { '" ZEROTH_BINARY "' \"$@\"; }; cd '" +
+                               directory.path().string() + "' && (" + commands + "true";
+    CHECK(contains(commands, "zeroth score"));
+    CHECK(contains(commands, "zeroth reward test"));
+    CHECK(contains(commands, "zeroth reward build") == (language == "cpp" || language == "c"));
     CHECK(std::system((script + ") >'" + (directory / "table").string() + "'").c_str()) == 0);
     const std::string table = read_file(directory / "table");
+    INFO(table);
     CHECK(contains(table, name + std::string(24 - name.size(), ' ') + "     0.5000"));
+    CHECK(contains(table, "golden        4 of 4"));
+    CHECK(contains(table, "\npassed\n"));
     CHECK(zeroth_command(directory, "reward new " + name).exit_code == 2);  // it is there
   }
   const Outcome list = zeroth_command(
@@ -311,6 +315,56 @@ TEST_CASE("rewards: from nothing to a score of one's own, in every language", "[
   CHECK(list.exit_code == 0);
   for (const char* part : {"accuracy_in_format", "mine_cpp ", "mine_python ", "isolation "})
     CHECK(contains(list.out, part));
+}
+
+TEST_CASE("rewards: zeroth reward build shows what the compiler says", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  REQUIRE(zeroth_command(directory, "reward new broken").exit_code == 0);
+  const auto build = [&](const std::string& arguments) {
+    return zeroth_command(directory, "reward build broken" + arguments);
+  };
+  const Outcome plan = build(" --dry_run");
+  CHECK(plan.exit_code == 0);
+  std::ofstream(directory / "broken" / "broken.cpp", std::ios::app) << "int x = \"text\";\n";
+  std::filesystem::remove(directory / "broken" / "CMakeLists.txt");  // the compiler alone
+  const Outcome failed = build("");
+  CHECK(failed.exit_code == 1);
+  CHECK(contains(failed.out, "c++ -std=c++17 -O2 -fPIC -shared -Ibroken -o broken/broken.so "));
+  CHECK(contains(failed.err, "broken/broken.cpp:"));
+  CHECK(contains(failed.err, "ended with exit code 1"));
+  std::filesystem::copy_file(directory / "broken" / "broken.cpp", directory / "broken" / "two.cpp");
+  const Outcome two = build("");
+  CHECK(two.exit_code == 2);
+  CHECK(contains(two.err, "one .c or .cpp file"));
+  CHECK(zeroth_command(directory, "reward build nowhere").exit_code == 2);
+}
+
+TEST_CASE("rewards: zeroth reward test finds what a run would meet", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  std::ofstream(directory / "items.jsonl") << R"({"completion": "37", "answer": "", "score": 0.5})"
+                                           << "\n"
+                                           << R"({"completion": "17", "answer": "", "score": 1})"
+                                           << "\n";
+  const Outcome poisoned = zeroth_command(
+      directory, std::string("reward test ") + POISONED_PLUGIN + " --items items.jsonl");
+  INFO(poisoned.out);
+  CHECK(poisoned.exit_code == 1);
+  for (const char* part :
+       {"golden        0 of 2", "expected 0.5, got crash: killed by SIGABRT (aborted) for \"37\"",
+        "a run stops here, as reward_on_error is stop", "expected 1, got 0.5 for \"17\"",
+        "a run trains on the score that it gets", "adversarial   16 of 21", "\nfailed\n"})
+    CHECK(contains(poisoned.out, part));
+  std::ofstream(directory / "rules.py") << "import random\ndef luck(completions):\n    return "
+                                           "[random.random() for _ in completions]\n"
+                                           "def level(completions, levl):\n    return levl\n";
+  const Outcome luck = zeroth_command(directory, "reward test python:rules.py:luck");
+  CHECK(luck.exit_code == 1);
+  CHECK(contains(luck.out, "purity        0 of 6"));
+  CHECK(contains(luck.out, "is repeated by no other"));
+  const Outcome misspelt = zeroth_command(directory, "reward test python:rules.py:level");
+  CHECK(misspelt.exit_code == 2);
+  CHECK(contains(misspelt.err, "got levl"));
+  CHECK(zeroth_command(directory, "reward test format").exit_code == 0);
 }
 
 TEST_CASE("rewards: zeroth score says what failed and where", "[end_to_end]") {
@@ -356,9 +410,10 @@ TEST_CASE("rewards: answers are found by the rules asked for, and compared as ma
   const Outcome wrong =
       zeroth_command(directory, "score items.jsonl --reward_funcs accuracy --answer_rules phrse");
   CHECK(wrong.exit_code == 2);
-  CHECK(contains(wrong.err,
-                 "answer_rules: expected tag, boxed, hashes, phrase, whole, formula, choice, number, "
-                 "strict or after=PREFIX; nearest is phrase, got phrse"));
+  CHECK(
+      contains(wrong.err,
+               "answer_rules: expected tag, boxed, hashes, phrase, whole, formula, choice, number, "
+               "strict or after=PREFIX; nearest is phrase, got phrse"));
 }
 
 }  // namespace zeroth

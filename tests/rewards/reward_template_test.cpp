@@ -16,7 +16,7 @@ namespace {
 
 using Catch::Matchers::Contains;
 
-TEST_CASE("reward template: the examples in three languages are one rule", "[rewards]") {
+TEST_CASE("reward template: the examples in four languages are one rule", "[rewards]") {
   const std::string python =
       "python:" ZEROTH_SOURCE_DIR "/rewards/examples/example_reward.py:example_reward";
   const RewardItem items[] = {{.completion = "7 + 5 is 12.", .reference = "12"},
@@ -29,7 +29,8 @@ TEST_CASE("reward template: the examples in three languages are one rule", "[rew
                               {.completion = "7\xff 8", .reference = "8"}};
   const std::vector<double> expected = {1, 1, 0, 1, 1, 0, 0, 1};
   for (const std::string& name :
-       {std::string(EXAMPLE_CPP_PLUGIN), std::string(EXAMPLE_C_PLUGIN), python}) {
+       {std::string(EXAMPLE_CPP_PLUGIN), std::string(EXAMPLE_C_PLUGIN), python,
+        std::string("exec:" ZEROTH_SOURCE_DIR "/rewards/examples/example_reward.pl")}) {
     INFO(name);
     const auto reward = make_reward(name, {.host = testing::reward_host()});
     CHECK(reward->name() == "example_reward");
@@ -47,8 +48,11 @@ TEST_CASE("reward template: files of a name of one's own that build and score", 
       CHECK(file.text.find("example_reward") == std::string::npos);
     }
     const std::string in = "cd '" + directory.path().string() + "' && ";
-    if (!made.build.empty())
-      REQUIRE(std::system((in + made.build + " -Wall -Wextra -Werror").c_str()) == 0);
+    if (made.is_built) {
+      std::string build;
+      for (const std::string& part : plugin_build_command(made.files[0].name)) build += part + " ";
+      REQUIRE(std::system((in + build + "-Wall -Wextra -Werror").c_str()) == 0);
+    }
     const bool script = std::string(language) == "python";
     const std::string name = script ? "python:" + (directory / "my_rule.py").string() + ":my_rule"
                                     : (directory / "my_rule.so").string();
@@ -97,6 +101,7 @@ TEST_CASE("reward template: what is compiled in is what stands in the tree", "[r
   CHECK(example_cpp_source() == read_file(root + "examples/example_reward.cpp"));
   CHECK(example_c_source() == read_file(root + "examples/example_reward.c"));
   CHECK(example_python_source() == read_file(root + "examples/example_reward.py"));
+  CHECK(example_program_source() == read_file(root + "examples/example_reward.pl"));
   CHECK(example_items() == read_file(root + "examples/items.jsonl"));
 }
 
