@@ -11,6 +11,9 @@ namespace zeroth::math {
 /// Exponents of 2 beyond which exponentials, powers and gamma functions are not computed.
 inline constexpr std::int64_t kMaxExponentBits = 24;
 
+/// And beyond which other functions are not.
+inline constexpr std::int64_t kMaxArgumentBits = 4096;
+
 /// result, argument, bits
 using BallFunction = void (*)(acb_struct*, const acb_struct*, slong);
 

@@ -25,9 +25,12 @@ class Balls {
   const Expression& expression() const { return expression_; }
   std::int64_t bits() const { return bits_; }
   bool depends_on(NodeId id, const std::string& name) const;
-  bool has_broken_symbol(NodeId id) const;
   std::optional<Rational> exact(NodeId id) { return exact_value(expression_, id, budget_, bound_); }
   bool spend(std::int64_t cost) { return budget_.spend(cost); }
+  /// Of what has no symbols but such as stand for whole numbers.
+  std::optional<Rational> exact_of_whole(NodeId id) {
+    return has_broken_symbol(expression_, id, bound_) ? std::nullopt : exact(id);
+  }
   /// So many products.
   bool spend_products(std::int64_t count) { return budget_.spend(count * cost_of(Kind::multiply)); }
   bool spend_functions(std::int64_t count) { return budget_.spend(count * transcendental_cost()); }
@@ -51,6 +54,7 @@ class Balls {
 
   // ---- evaluation_powers.cpp
   bool odd_integer(NodeId id);
+  bool square_root(Ball& out, const Ball& x);
   bool real_root(Ball& out, const Ball& base, const Ball& exponent, bool is_odd);
   bool power(Ball& out, const Ball& base, const Ball& exponent, NodeId exponent_id);
   bool principal_power(Ball& out, const Ball& base, const Ball& exponent);

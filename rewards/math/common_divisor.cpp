@@ -182,9 +182,7 @@ class Polynomials {
     }
   }
 
-  std::optional<Rational> exact_value_of(NodeId id) {
-    return balls_.has_broken_symbol(id) ? std::nullopt : balls_.exact(id);
-  }
+  std::optional<Rational> exact_value_of(NodeId id) { return balls_.exact_of_whole(id); }
 
   // \sqrt{12} is 2\sqrt3.
   bool root(Polynomial& out, NodeId id) {
@@ -255,18 +253,8 @@ class Polynomials {
   std::size_t count_ = 0;
 };
 
-// Whether a symbol below has a value that is not known to be whole, as the index of a sum is.
-bool Balls::has_broken_symbol(NodeId id) const {
-  return any_below(expression_, id, [this](const Node& node) {
-    if (node.kind != Kind::symbol) return false;
-    const Binding* binding = find_binding(bound_, node.text);
-    return binding == nullptr || binding->exact == nullptr ||
-           !fmpz_is_one(fmpq_denref(binding->exact->get()));
-  });
-}
-
 bool Balls::common(Ball& out, NodeId id) {
-  const std::optional<Rational> value = has_broken_symbol(id) ? std::nullopt : exact(id);
+  const std::optional<Rational> value = exact_of_whole(id);
   if (!value) return Polynomials(*this).combine(out, expression_.at(id));
   acb_set_fmpq(out.get(), value->get(), bits_);
   return true;

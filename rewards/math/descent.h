@@ -2,9 +2,9 @@
 // only.
 //
 // Each function reads one level of precedence, the loosest first, and throws NotAnExpression where
-// the text is none or passes a limit. parser.cpp: lists down to powers; parser_atoms.cpp: names,
-// numbers and what brackets hold; parser_functions.cpp: functions and commands;
-// parser_environments.cpp: matrices and cases.
+// the text is none or passes a limit. parser.cpp: lists, relations and sets; parser_operations.cpp:
+// sums down to powers; parser_atoms.cpp: names, numbers and what brackets hold;
+// parser_functions.cpp: functions and commands; parser_environments.cpp: matrices and cases.
 #pragma once
 
 #include <cstddef>
@@ -71,6 +71,8 @@ class Descent {
   NodeId related(std::vector<NodeId> sides, std::vector<std::string> operators);
   NodeId set_expression();
   NodeId ratio();
+
+  // ---- parser_operations.cpp
   NodeId sum();
   NodeId product();
   NodeId divisor(NodeId dividend, bool is_modulus);
@@ -116,6 +118,7 @@ class Descent {
   NodeId derivative();
   bool begins_derivative() const;
   bool begins_differential() const;
+  void differential();
 
   // ---- parser_environments.cpp
   NodeId environment();

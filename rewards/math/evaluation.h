@@ -68,6 +68,9 @@ std::optional<Rational> exact_value(const Expression& expression, NodeId id, Bud
 std::optional<Ball> ball_value(const Expression& expression, NodeId id, const Point& point,
                                std::int64_t bits, Budget& budget);
 
+/// Whether a symbol below `id` has a value that is not known to be whole, as the index of a sum is.
+bool has_broken_symbol(const Expression& expression, NodeId id, const Binding* bound);
+
 /// The first symbol below `id` that is not bound, there or by `bound`; or null.
 const Node* free_symbol(const Expression& expression, NodeId id, const Binding* bound = nullptr);
 

@@ -16,6 +16,13 @@ std::uint64_t hash_of(const std::string& text, std::uint64_t seed) {
   return hash ^ (hash >> 29);
 }
 
+// Where a ball around a number cannot be enough.
+bool jumps(const Node& node) {
+  if (node.kind == Kind::modulo) return true;
+  return node.kind == Kind::function &&
+         (node.text == "floor" || node.text == "ceil" || node.text == "sgn");
+}
+
 }  // namespace
 
 bool Balls::value(Ball& out, NodeId id) {
@@ -42,6 +49,12 @@ bool Balls::value(Ball& out, NodeId id) {
       break;
     default:
       break;
+  }
+  if (jumps(node) && !analytic_) {
+    if (const std::optional<Rational> known = exact(id)) {
+      acb_set_fmpq(out.get(), known->get(), bits_);
+      return true;
+    }
   }
   std::vector<Ball> x(node.children.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -151,6 +164,7 @@ bool Balls::combined(Ball& out, const Node& node, std::vector<Ball>& x) {
     case Kind::power:
       return power(out, x[0], x[1], node.children[1]);
     case Kind::root: {
+      if (expression_.at(node.children[0]).text == "2") return square_root(out, x[1]);
       if (acb_contains_zero(x[0].get())) return false;
       acb_inv(out.get(), x[0].get(), bits_);
       return real_root(out, x[1], out, odd_integer(node.children[0]));
@@ -176,7 +190,8 @@ bool Balls::function(Ball& out, const Node& node, const std::vector<Ball>& x) {
   const bool is_extreme = node.text == "max" || node.text == "min";
   if (x.size() != 1 || is_extreme) return !analytic_ && extreme(out, node, x);
   const BallFunction of = find_ball_function(node.text);
-  if (of == nullptr || !is_below(x[0], kMaxExponentBits)) return false;
+  const bool grows = node.text == "exp" || node.text.ends_with('h');  // sinh, …
+  if (of == nullptr || !is_below(x[0], grows ? kMaxExponentBits : kMaxArgumentBits)) return false;
   if (analytic_ && !is_analytic_function(node.text)) return false;
   if (analytic_ && node.text == "ln" && !is_off_the_cut(x[0])) return false;
   of(out.get(), x[0].get(), bits_);

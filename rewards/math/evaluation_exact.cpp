@@ -63,6 +63,11 @@ class Exact {
         break;
       case Kind::function:
         if (node.text == "det") return determinant(expression_.at(node.children[0]), bound);
+        // Then it is one of polynomials.
+        if ((node.text == "gcd" || node.text == "lcm") &&
+            has_broken_symbol(expression_, id, bound)) {
+          return {};
+        }
         break;
       default:
         break;
@@ -357,6 +362,14 @@ std::optional<Rational> literal_value(std::string_view text) {
 const Binding* find_binding(const Binding* innermost, std::string_view name) {
   while (innermost != nullptr && innermost->name != name) innermost = innermost->outer;
   return innermost;
+}
+
+bool has_broken_symbol(const Expression& expression, NodeId id, const Binding* bound) {
+  return any_below(expression, id, [bound](const Node& node) {
+    if (node.kind != Kind::symbol) return false;
+    const Binding* binding = find_binding(bound, node.text);
+    return binding == nullptr || binding->exact == nullptr || !is_integer(*binding->exact);
+  });
 }
 
 std::optional<Rational> exact_value(const Expression& expression, NodeId id, Budget& budget,

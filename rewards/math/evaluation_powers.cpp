@@ -16,6 +16,12 @@ bool Balls::odd_integer(NodeId id) {
   return exact && fmpz_is_one(fmpq_denref(exact->get())) && fmpz_is_odd(fmpq_numref(exact->get()));
 }
 
+bool Balls::square_root(Ball& out, const Ball& x) {
+  if (analytic_ && !is_off_the_cut(x)) return false;
+  acb_sqrt(out.get(), x.get(), bits_);
+  return true;
+}
+
 // base^exponent for a root: of a negative base under an odd index, the real one.
 bool Balls::real_root(Ball& out, const Ball& base, const Ball& exponent, bool is_odd) {
   Ball result;

@@ -192,8 +192,20 @@ NodeId Descent::integral() {
 }
 
 bool Descent::begins_differential() const {
-  return !variables_.empty() && variables_.back().empty() && peek().is(TokenKind::name, "d") &&
-         peek(1).kind == TokenKind::name;
+  if (variables_.empty() || !variables_.back().empty() || !peek().is(TokenKind::name, "d")) {
+    return false;
+  }
+  return peek(1).kind == TokenKind::name ||
+         (peek(1).is_mark("{") && peek(2).kind == TokenKind::name && peek(3).is_mark("}"));
+}
+
+// dx or d{x}
+void Descent::differential() {
+  next();
+  const bool in_braces = accept("{");
+  variables_.back() = peek().text;
+  next();
+  if (in_braces) next();
 }
 
 // \frac{d}{dx} and \frac{d^2}{dx^2}.

@@ -183,6 +183,7 @@ constexpr auto kCommands = sorted(std::to_array<Spelling>({
     {"vartheta", kName, "\\theta"},
     {"varphi", kName, "\\phi"},
     {"ell", kName, "l"},
+    {"intercal", kName, "\\intercal"},
     // with arguments
     {"frac", kCommand, "frac"},
     {"dfrac", kCommand, "frac"},
@@ -206,6 +207,28 @@ constexpr auto kCommands = sorted(std::to_array<Spelling>({
     {"underline", kCommand, "boxed"},
     {"overrightarrow", kCommand, "boxed"},
     {"phantom", kCommand, "phantom"},
+}));
+
+// Letters that stand for themselves; of interest where another letter sticks to them.
+constexpr auto kGreek = sorted(std::to_array<Spelling>({
+    {"alpha", kName, "\\alpha"},
+    {"beta", kName, "\\beta"},
+    {"gamma", kName, "\\gamma"},
+    {"delta", kName, "\\delta"},
+    {"epsilon", kName, "\\epsilon"},
+    {"zeta", kName, "\\zeta"},
+    {"eta", kName, "\\eta"},
+    {"theta", kName, "\\theta"},
+    {"iota", kName, "\\iota"},
+    {"kappa", kName, "\\kappa"},
+    {"lambda", kName, "\\lambda"},
+    {"rho", kName, "\\rho"},
+    {"sigma", kName, "\\sigma"},
+    {"tau", kName, "\\tau"},
+    {"phi", kName, "\\phi"},
+    {"chi", kName, "\\chi"},
+    {"psi", kName, "\\psi"},
+    {"omega", kName, "\\omega"},
 }));
 
 // Other words of plain text that mean something in mathematics.
@@ -337,6 +360,16 @@ bool is_delimiter(const Spelling& spelling) {
   return false;
 }
 
+// Commands that are often written without a space before the letter that follows, and that begin
+// no other's name but \intercal's.
+bool sticks(std::string_view command) {
+  for (const std::string_view known :
+       {"cdot", "times", "choose", "int", "pi", "div", "mod", "bmod"}) {
+    if (command == known) return true;
+  }
+  return false;
+}
+
 // The length of the UTF-8 character that begins with `first`; 1 for what begins none.
 std::size_t character_length(char first) {
   const auto byte = static_cast<unsigned char>(first);
@@ -353,11 +386,14 @@ const Spelling* find_command(std::string_view name) {
 
 const Spelling* find_command_prefix(std::string_view name) {
   constexpr std::size_t kLongest = 8;  // "llcorner"
+  if (find(kGreek, name) != nullptr) return nullptr;
   for (std::size_t length = std::min(name.size() - 1, kLongest); length >= 2; --length) {
     const std::string_view prefix = name.substr(0, length);
     if (const Spelling* function = find(kFunctions, prefix)) return function;
     const Spelling* command = find(kCommands, prefix);
-    if (command != nullptr && is_delimiter(*command)) return command;
+    const bool may_stick = command != nullptr && (is_delimiter(*command) || sticks(prefix));
+    if (may_stick) return command;
+    if (const Spelling* greek = find(kGreek, prefix)) return greek;
   }
   return nullptr;
 }

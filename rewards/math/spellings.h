@@ -16,8 +16,9 @@ struct Spelling {
 /// Of a command of letters, without its backslash; null for one that is a symbol or unknown.
 const Spelling* find_command(std::string_view name);
 
-/// The longest beginning of `name` that is a delimiter or a function, as "\lvertx" and "\cotx" have
-/// for want of a space; null where there is none.
+/// The longest beginning of `name` that is a delimiter, a function or a usual operator, as
+/// "\lvertx",
+/// "\cotx" and "\timesx" have for want of a space; null where there is none.
 const Spelling* find_command_prefix(std::string_view name);
 
 /// Of letters in plain text that mean something in mathematics; null for others.

@@ -137,24 +137,31 @@ class Tokenizer {
       if (is_digit(peek()) || repeats) digits += '.';
       while (is_digit(peek())) digits += text_[at_++];
     }
+    if (is_scientific()) return scientific(digits);
     put(TokenKind::number, digits);
-    scientific();
   }
 
   // "E-5" after a number, as programs print it.
-  void scientific() {
-    if (peek() != 'e' && peek() != 'E') return;
+  bool is_scientific() const {
+    if (peek() != 'e' && peek() != 'E') return false;
     const bool has_sign = peek(1) == '+' || peek(1) == '-';
-    if (!is_digit(peek(has_sign ? 2 : 1)) || (peek() == 'e' && !has_sign)) return;
+    return is_digit(peek(has_sign ? 2 : 1)) && (peek() == 'E' || has_sign);
+  }
+
+  // As one factor, {1 * 10^-5}.
+  void scientific(std::string_view number) {
+    put(TokenKind::mark, "{");
+    put(TokenKind::number, number);
     put(TokenKind::mark, "*");
     put(TokenKind::number, "10");
     put(TokenKind::mark, "^");
     at_ += 1;
-    if (has_sign && peek() == '-') put(TokenKind::mark, "-");
-    if (has_sign) at_ += 1;
+    if (peek() == '-') put(TokenKind::mark, "-");
+    if (!is_digit(peek())) at_ += 1;
     std::string digits;
     while (is_digit(peek())) digits += text_[at_++];
     put(TokenKind::number, digits);
+    put(TokenKind::mark, "}");
   }
 
   // The content of the braces that open here, which are left behind; nothing where none open.

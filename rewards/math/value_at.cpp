@@ -190,7 +190,12 @@ ValueComparison compare_value(std::string_view text, std::span<const SymbolValue
   if (!is_scalar(whole.kind())) return {.equal = false, .got = {}, .why = "not a number"};
   const Bindings bindings(*expression, values);
   Budget budget;
-  const auto value_at = [&](int point) {
+  const auto value_at = [&](int point) -> std::optional<Ball> {
+    if (const auto exact = exact_value(*expression, whole.id, budget, bindings.innermost())) {
+      Ball result;
+      acb_set_fmpq(result.get(), exact->get(), kBits);
+      return result;
+    }
     return ball_value(*expression, whole.id,
                       {.number = point, .sign = 1, .bound = bindings.innermost()}, kBits, budget);
   };

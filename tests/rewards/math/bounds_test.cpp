@@ -173,6 +173,13 @@ TEST_CASE("bounds: hostile texts are answered, and differ from 1", "[rewards][ma
   }
 }
 
+// A power too large for its rest to be known lies in a ball that holds every decimal.
+TEST_CASE("bounds: what is hardly known rounds to nothing", "[rewards][math]") {
+  CHECK_FALSE(compare_answers("\\lfloor 7^{90000} \\pi \\rfloor \\bmod 3", "1.2345").equal);
+  CHECK_FALSE(compare_answers("7^{90000}\\pi \\bmod 3", "1.2345").equal);
+  CHECK(compare_answers("7\\pi \\bmod 3", "0.99115").equal);
+}
+
 // Damaged answers of every family: read or refused; what is read is well-formed and, compared with
 // itself, the same or undecided.
 TEST_CASE("bounds: damaged answers are read or refused", "[rewards][math]") {

@@ -53,6 +53,9 @@ TEST_CASE("parser: mixed numbers are sums, other neighbours products", "[rewards
   CHECK(tree("3 1/2") == "add:mixed(3 div(1 2))");
   CHECK(tree("-3\\frac{1}{2}") == "neg(add:mixed(3 div(1 2)))");
   CHECK(tree("3\\frac{x}{2}") == "mul(3 div(x 2))");
+  CHECK(tree("3\\frac{2x}{5}") == "mul(3 div(mul(2 x) 5))");
+  CHECK(tree("3\\frac{1}{0.5}") == "mul(3 div(1 0.5))");
+  CHECK(tree("1.5\\frac12") == "mul(1.5 div(1 2))");
 }
 
 TEST_CASE("parser: functions", "[rewards][math]") {
@@ -104,6 +107,7 @@ TEST_CASE("parser: bars close what they can, or else open", "[rewards][math]") {
   CHECK(tree("\\left|x|y|z\\right|") == "fn:abs(mul(x fn:abs(y) z))");
   CHECK(tree("\\lvertx\\rvert") == "fn:abs(x)");
   CHECK(tree("\\mleft\\vert x\\mright\\vert") == "fn:abs(x)");
+  CHECK(tree("2\\left|x|") == "mul(2 fn:abs(x))");
 }
 
 TEST_CASE("parser: sums, products, limits, derivatives, integrals", "[rewards][math]") {
@@ -138,6 +142,22 @@ TEST_CASE("parser: cases and lines", "[rewards][math]") {
   CHECK(tree("\\begin{cases} x = 1 \\\\ y = 2 \\end{cases}") == "list(rel:=(x 1) rel:=(y 2))");
   CHECK(tree("\\begin{aligned} x &= 1 \\\\ y &= 2 \\end{aligned}") ==
         "list(rel:=(x 1) rel:=(y 2))");
+}
+
+TEST_CASE("parser: numbers as programs print them are one factor", "[rewards][math]") {
+  CHECK(tree("7 \\bmod 1E-3") == "mod(7 mul(1 pow(10 neg(3))))");
+  CHECK(tree("2.5e+7x") == "mul(mul(2.5 pow(10 7)) x)");
+  CHECK(tree("2e") == "mul(2 e)");
+}
+
+TEST_CASE("parser: a letter may stick to a command", "[rewards][math]") {
+  CHECK(tree("a\\timesb") == "mul(a b)");
+  CHECK(tree("2\\pir") == "mul(2 pi r)");
+  CHECK(tree("\\intxdx") == "int:x(x)");
+  CHECK(tree("\\int \\thetad\\theta") == "int:\\theta(\\theta)");
+  CHECK(tree("\\int x d{x}") == "int:x(x)");
+  CHECK(tree("\\theta") == "\\theta");
+  CHECK(tree("\\begin{pmatrix}1\\\\2\\end{pmatrix}^\\intercal") == "matrix:2(1 2)");
 }
 
 TEST_CASE("parser: sets", "[rewards][math]") {

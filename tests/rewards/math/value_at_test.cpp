@@ -49,6 +49,14 @@ TEST_CASE("value: symbols are known by name, however it is spelled", "[rewards][
   CHECK_FALSE(has_value("x_1", "1.5", {{"x", "3/2"}}));
 }
 
+TEST_CASE("value: exact where a ball would straddle a jump", "[rewards][math]") {
+  CHECK(has_value("\\lfloor 2y - y - y \\rfloor", "0", {{"y", "37/29"}}));
+  CHECK(has_value("3 + \\lceil \\frac{y}{3} \\cdot 3 - y \\rceil", "3", {{"y", "37/29"}}));
+  CHECK(has_value("\\sqrt{2 |3y - 3y|}", "0", {{"y", "37/29"}}));
+  CHECK(has_value("|42202512|", "42202512"));
+  CHECK(has_value("\\sin(10^{9})", "0.545843449448699"));
+}
+
 TEST_CASE("value: what has none says why", "[rewards][math]") {
   const auto why = [](std::string_view text) { return compare_value(text, {}, "1").why; };
   CHECK(why("x + 1") == "no value of x");
