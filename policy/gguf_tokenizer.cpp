@@ -43,6 +43,13 @@ class TokenizerWriter {
       fail("", "at most vocab_size (" + std::to_string(config_.vocab_size) + ") tokens",
            std::to_string(tokenizer_.vocab_size()));
     }
+    if (!tokenizer_.is_plain_byte_level()) {
+      fail(
+          "",
+          "bytes and merges alone (other normalizers, pre_tokenizers, post_processors and decoders "
+          "have no counterpart in llama.cpp that is known to give the same ids)",
+          "more");
+    }
     check_added_tokens();
     add("model", std::string("gpt2"));
     const std::vector<std::string> merges = merge_texts();

@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <queue>
+#include <functional>
 #include <set>
 #include <stdexcept>
-#include <tuple>
 
 #include "policy/byte_level.h"
+#include "policy/text_stream.h"
+#include "policy/tokenizer/parts.h"
 #include "policy/tokenizer_reader.h"
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "system/utf8.h"
 
 namespace zeroth {
 namespace {
@@ -85,14 +87,29 @@ Tokenizer Tokenizer::load(const fs::path& path) {
 
 Tokenizer Tokenizer::parse(std::string_view json_text, std::string_view config,
                            const std::string& source) {
-  Tokenizer tokenizer = TokenizerReader(JsonReader::parse(json_text, source)).read();
+  Tokenizer tokenizer;
+  tokenizer.parts_ = TokenizerReader(JsonReader::parse(json_text, source)).read();
   tokenizer.json_ = json_text;
   tokenizer.config_json_ = config;
   if (!config.empty()) {
     const fs::path beside = fs::path(source).parent_path() / kConfigFile;
-    TokenizerReader::read_config(JsonReader::parse(config, beside.string()), tokenizer);
+    const JsonReader names = JsonReader::parse(config, beside.string());
+    tokenizer.pad_id_ = tokenizer.named_token(names, "pad_token");
+    tokenizer.bos_id_ = tokenizer.named_token(names, "bos_token");
+    tokenizer.eos_id_ = tokenizer.named_token(names, "eos_token");
   }
   return tokenizer;
+}
+
+/// A token that tokenizer_config.json names as text or as an object with "content".
+std::optional<std::int32_t> Tokenizer::named_token(const JsonReader& config,
+                                                   const char* key) const {
+  if (!config.has(key)) return std::nullopt;
+  const JsonReader token = config.child(key);
+  const auto id =
+      token_id(token.value().is_object() ? token.get_string("content") : token.as_string());
+  if (!id) config.fail(key, "a token of tokenizer.json");
+  return id;
 }
 
 Tokenizer Tokenizer::byte_level(const ByteLevelOptions& options) {
@@ -133,131 +150,135 @@ Tokenizer Tokenizer::byte_level(const ByteLevelOptions& options) {
                write_json(tokenizer_config(options), JsonLayout::indented) + "\n", kFile);
 }
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
+namespace {
+
+/// One text being encoded.
+class Encoder {
+ public:
+  Encoder(const TokenizerParts& parts, std::string_view text, std::vector<std::int32_t>& out)
+      : parts_(parts), text_(text), out_(out) {}
+
+  void encode() {
+    if (parts_.reads_characters()) check_utf8();
+    parts_.added_first.find(text_, first_);
+    for (const AddedTokens::Part& part : first_) {
+      if (part.id >= 0) {
+        out_.push_back(part.id);
+      } else {
+        encode_stretch(text_.substr(part.begin, part.end - part.begin), part.begin == 0);
+      }
+    }
+  }
+
+ private:
+  void check_utf8() const {
+    const std::size_t at = find_invalid_utf8(text_);
+    if (at == std::string::npos) return;
+    throw InputError({.source = "text to encode",
+                      .field = "byte " + std::to_string(at),
+                      .expected = "UTF-8",
+                      .actual = printable(static_cast<std::uint8_t>(text_[at]))});
+  }
+
+  /// Text without added tokens of the first kind.
+  void encode_stretch(std::string_view text, bool at_start) {
+    std::string normalized;
+    if (!parts_.normalizer.empty()) {
+      normalized = parts_.normalizer.apply(text, scratch_.pattern);
+      text = normalized;
+    }
+    parts_.added_second.find(text, second_);
+    for (const AddedTokens::Part& part : second_) {
+      if (part.id >= 0) {
+        out_.push_back(part.id);
+      } else {
+        encode_pieces(text.substr(part.begin, part.end - part.begin), at_start && part.begin == 0);
+      }
+    }
+  }
+
+  void encode_pieces(std::string_view text, bool at_start) {
+    parts_.pre_tokenizer.cut(text, at_start, scratch_, pieces_);
+    for (const Piece& piece : pieces_) {
+      const auto unknown = parts_.bpe.encode(piece.text, out_);
+      if (unknown) fail(piece.text, *unknown);
+    }
+  }
+
+  [[noreturn]] void fail(std::string_view piece, std::size_t at) const {
+    const std::string_view unknown =
+        piece.substr(at, std::max<std::size_t>(utf8_bytes(piece.substr(at)), 1));
+    const bool of_text = std::greater_equal<>()(piece.data(), text_.data()) &&
+                         std::less<>()(piece.data(), text_.data() + text_.size());
+    const std::size_t offset = static_cast<std::size_t>(piece.data() - text_.data()) + at;
+    throw InputError({.source = "text to encode",
+                      .field = of_text ? "byte " + std::to_string(offset) : "the normalized text",
+                      .expected = parts_.bpe.options().bytes
+                                      ? "a byte of the tokenizer's alphabet"
+                                      : "a character of the tokenizer's vocabulary",
+                      .actual = parts_.bpe.options().bytes || unknown.size() == 1
+                                    ? printable(static_cast<std::uint8_t>(unknown[0]))
+                                    : "'" + std::string(unknown) + "'"});
+  }
+
+  const TokenizerParts& parts_;
+  std::string_view text_;
+  std::vector<std::int32_t>& out_;
+  CutScratch scratch_;
+  std::vector<AddedTokens::Part> first_, second_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
   std::vector<std::int32_t> out;
-  encode_outside(added_first_, text, 0, out);
+  if (add_special_tokens) out = parts_->before;
+  Encoder(*parts_, text, out).encode();
+  if (add_special_tokens) out.insert(out.end(), parts_->behind.begin(), parts_->behind.end());
   return out;
 }
 
-/// Finds the added tokens of `index` in `text` and encodes what lies between them: by the second
-/// index after the first, by bytes after the second. `offset` is where `text` begins in the whole.
-void Tokenizer::encode_outside(const AddedIndex& index, std::string_view text, std::size_t offset,
-                               std::vector<std::int32_t>& out) const {
-  std::size_t begin = 0;  // of the stretch without added tokens
-  const auto flush = [&](std::size_t end) {
-    const std::string_view between = text.substr(begin, end - begin);
-    if (&index == &added_first_) {
-      encode_outside(added_second_, between, offset + begin, out);
-    } else {
-      encode_bytes(between, offset + begin, out);
-    }
-  };
-  for (std::size_t at = 0; at < text.size();) {
-    const auto& candidates = index[static_cast<std::uint8_t>(text[at])];
-    const auto found = std::find_if(candidates.begin(), candidates.end(), [&](std::int32_t id) {
-      return text.substr(at).starts_with(tokens_[static_cast<std::size_t>(id)].spelling);
-    });
-    if (found == candidates.end()) {
-      ++at;
-      continue;
-    }
-    flush(at);
-    out.push_back(*found);
-    at += tokens_[static_cast<std::size_t>(*found)].spelling.size();
-    begin = at;
-  }
-  flush(text.size());
-}
-
-void Tokenizer::encode_bytes(std::string_view text, std::size_t offset,
-                             std::vector<std::int32_t>& out) const {
-  std::vector<std::int32_t> ids(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<std::uint8_t>(text[i]);
-    ids[i] = byte_ids_[byte];
-    if (ids[i] < 0) {
-      throw InputError({.source = "text to encode",
-                        .field = "byte " + std::to_string(offset + i),
-                        .expected = "a byte of the tokenizer's alphabet",
-                        .actual = printable(byte)});
-    }
-  }
-  if (!merges_.empty()) apply_merges(ids);
-  out.insert(out.end(), ids.begin(), ids.end());
-}
-
-/// Merges the pair of lowest rank, leftmost first, until no pair has a merge (Sennrich et al. 2016,
-/// arXiv:1508.07909). The symbols are a linked list, the pairs a queue: O(n log n).
-void Tokenizer::apply_merges(std::vector<std::int32_t>& ids) const {
-  constexpr std::size_t kEnd = static_cast<std::size_t>(-1);
-  const std::size_t n = ids.size();
-  std::vector<std::size_t> previous(n), next(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    previous[i] = i == 0 ? kEnd : i - 1;
-    next[i] = i + 1 == n ? kEnd : i + 1;
-  }
-  struct Pair {
-    std::int32_t rank;
-    std::size_t left;
-    std::int32_t left_id, right_id, result;
-    bool operator>(const Pair& other) const {
-      return std::tie(rank, left) > std::tie(other.rank, other.left);
-    }
-  };
-  std::priority_queue<Pair, std::vector<Pair>, std::greater<>> pairs;
-  const auto push = [&](std::size_t left) {
-    if (left == kEnd || next[left] == kEnd) return;
-    const std::int32_t left_id = ids[left], right_id = ids[next[left]];
-    const auto found = merges_.find(TokenizerReader::pair_key(left_id, right_id));
-    if (found != merges_.end()) {
-      pairs.push({found->second.rank, left, left_id, right_id, found->second.result});
-    }
-  };
-  for (std::size_t i = 0; i < n; ++i) push(i);
-  while (!pairs.empty()) {
-    const Pair pair = pairs.top();
-    pairs.pop();
-    const std::size_t right = ids[pair.left] == pair.left_id ? next[pair.left] : kEnd;
-    if (right == kEnd || ids[right] != pair.right_id)
-      continue;  // one of the two was merged meanwhile
-    ids[pair.left] = pair.result;
-    ids[right] = -1;
-    next[pair.left] = next[right];
-    if (next[right] != kEnd) previous[next[right]] = pair.left;
-    push(previous[pair.left]);
-    push(pair.left);
-  }
-  std::erase(ids, -1);
-}
-
 std::vector<std::pair<std::int32_t, std::int32_t>> Tokenizer::merges() const {
-  std::vector<std::pair<std::int32_t, std::uint64_t>> ranked;
-  ranked.reserve(merges_.size());
-  for (const auto& [key, merge] : merges_) ranked.emplace_back(merge.rank, key);
-  std::sort(ranked.begin(), ranked.end());
   std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
-  pairs.reserve(ranked.size());
-  for (const auto& [rank, key] : ranked) pairs.push_back(TokenizerReader::pair_of(key));
+  pairs.reserve(parts_->bpe.merges().size());
+  for (const BpeMerge& merge : parts_->bpe.merges()) pairs.emplace_back(merge.left, merge.right);
   return pairs;
+}
+
+const std::vector<Tokenizer::Token>& Tokenizer::tokens() const {
+  return parts_->tokens;
+}
+
+const TokenDecoder& Tokenizer::decoder() const {
+  return parts_->decoder;
+}
+
+bool Tokenizer::is_plain_byte_level() const {
+  return !parts_->reads_characters() && !parts_->bpe.options().ignore_merges &&
+         parts_->decoder.is_byte_level() && parts_->before.empty() && parts_->behind.empty();
 }
 
 std::string Tokenizer::bytes(std::span<const std::int32_t> ids, bool skip_special) const {
   std::string bytes;
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= vocab_size()) continue;
-    const Token& token = tokens_[static_cast<std::size_t>(id)];
+    const Token& token = tokens()[static_cast<std::size_t>(id)];
     if (!skip_special || !token.special) bytes += token.bytes;
   }
   return bytes;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
-  return utf8_lossy(bytes(ids, skip_special));
+  TextStream stream(*this, skip_special);
+  std::string text = stream.push(ids);
+  text += stream.finish();
+  return text;
 }
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const {
-  const auto found = ids_.find(std::string(token));
-  return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  const std::int32_t id = parts_->ids.find(token);
+  return id < 0 ? std::nullopt : std::optional(id);
 }
 
 void Tokenizer::save(const fs::path& directory) const {

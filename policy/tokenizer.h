@@ -1,24 +1,27 @@
-// Byte-level BPE tokenizers in Hugging Face's tokenizer.json, read and written, with the ids of
-// `tokenizers`.
+// BPE tokenizers in Hugging Face's tokenizer.json, read and written, with the ids of `tokenizers`.
 //
-// Goals: what Zeroth makes itself (one token a byte and a few words of its own) and any file of the
-// same shape with merges. Non-goals: normalizers, regular-expression pre-tokenizers,
-// post-processors that add tokens; a file that asks for one is refused by name rather than
+// Goals: what Zeroth makes itself (one token a byte and a few words of its own), and the files of
+// the model families: byte-level vocabularies with the file's own expressions, and characters with
+// byte fallback (docs/tokenizer.md lists the parts). Non-goals: other models than BPE, dropout,
+// truncation, padding; a file that asks for what is not here is refused by name rather than
 // tokenized differently.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace zeroth {
+
+class JsonReader;
+class TokenDecoder;
+struct TokenizerParts;
 
 struct ByteLevelOptions {
   /// The bytes that have a token; nothing: all 256, and the id is the byte.
@@ -45,34 +48,41 @@ class Tokenizer {
   /// themselves.
   static Tokenizer byte_level(const ByteLevelOptions& options);
 
-  /// Added tokens first (leftmost, then longest), merges between them. Adds no bos or eos.
-  /// InputError naming byte and position for a byte that has no token.
-  std::vector<std::int32_t> encode(std::string_view text) const;
+  /// The ids of `text`. `add_special_tokens`: with those that the file's post-processor puts before
+  /// and behind, such as bos. InputError naming byte and position for a byte or character that has
+  /// no token, for text that is not UTF-8 (unless the tokenizer reads bytes alone), and for an
+  /// expression of the file that backtracks without end on it.
+  std::vector<std::int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
 
-  /// Text of `ids`: always UTF-8, with U+FFFD for bytes that are not. An id without a token gives
+  /// Text of `ids`: UTF-8, with U+FFFD for bytes that are not. An id without a token gives
   /// nothing, so a vocabulary padded in the model decodes. With `skip_special` special tokens give
   /// nothing; <think> and its like are not special.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
-  /// The bytes of `ids` that decode() makes UTF-8 of.
+  /// Of a byte-level decoder: the bytes of `ids` that decode() makes UTF-8 of.
   std::string bytes(std::span<const std::int32_t> ids, bool skip_special) const;
 
   struct Token {
     std::string spelling;     // in tokenizer.json
-    std::string bytes;        // what it decodes to
+    std::string bytes;        // what a byte-level decoder makes of it
     bool added = false;       // matched in the text before merges
     bool special = false;     // left out by decode(skip_special)
     bool normalized = false;  // of added tokens: matched in what the others leave
   };
-  const std::vector<Token>& tokens() const { return tokens_; }  // by id
+  const std::vector<Token>& tokens() const;  // by id
   /// Left and right of every merge, the first to be applied first.
   std::vector<std::pair<std::int32_t, std::int32_t>> merges() const;
 
-  std::int64_t vocab_size() const { return static_cast<std::int64_t>(tokens_.size()); }
+  /// No normalizer, nothing that cuts the text but added tokens, no token beside those of the text;
+  /// bytes and merges alone, and a decoder that makes bytes of them.
+  bool is_plain_byte_level() const;
+  const TokenDecoder& decoder() const;
+
+  std::int64_t vocab_size() const { return static_cast<std::int64_t>(tokens().size()); }
   /// Id of a token as tokenizer.json spells it ("<think>", "a", "Ġ" for a space).
   std::optional<std::int32_t> token_id(std::string_view token) const;
   /// How tokenizer.json spells token `id` (< vocab_size); empty for an id that has none.
   const std::string& spelling(std::int32_t id) const {
-    return tokens_.at(static_cast<std::size_t>(id)).spelling;
+    return tokens().at(static_cast<std::size_t>(id)).spelling;
   }
   std::optional<std::int32_t> pad_id() const { return pad_id_; }
   std::optional<std::int32_t> bos_id() const { return bos_id_; }
@@ -82,27 +92,10 @@ class Tokenizer {
   void save(const std::filesystem::path& directory) const;
 
  private:
-  friend class TokenizerReader;
   Tokenizer() = default;
+  std::optional<std::int32_t> named_token(const JsonReader& config, const char* key) const;
 
-  struct Merge {
-    std::int32_t rank, result;
-  };
-  /// Added tokens by first byte, longest first. `tokenizers` matches those with "normalized": false
-  /// in the whole text and those with true in what lies between them.
-  using AddedIndex = std::array<std::vector<std::int32_t>, 256>;
-
-  void encode_outside(const AddedIndex& index, std::string_view text, std::size_t offset,
-                      std::vector<std::int32_t>& out) const;
-  void encode_bytes(std::string_view text, std::size_t offset,
-                    std::vector<std::int32_t>& out) const;
-  void apply_merges(std::vector<std::int32_t>& ids) const;
-
-  std::vector<Token> tokens_;  // by id
-  std::unordered_map<std::string, std::int32_t> ids_;
-  std::array<std::int32_t, 256> byte_ids_{};  // -1: none
-  AddedIndex added_first_, added_second_;
-  std::unordered_map<std::uint64_t, Merge> merges_;  // (left id, right id) in one key
+  std::shared_ptr<const TokenizerParts> parts_;
   std::optional<std::int32_t> pad_id_, bos_id_, eos_id_;
   std::string json_, config_json_;  // the two files
 };

@@ -1,42 +1,42 @@
-// Reading tokenizer.json into a Tokenizer: what is supported, and the refusal of everything else.
+// Reading tokenizer.json: vocabulary, added tokens and merges. What stands around the model is
+// read in tokenizer/pipeline_reader.h.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
 
-#include "policy/tokenizer.h"
+#include "policy/tokenizer/parts.h"
 #include "system/json.h"
 
 namespace zeroth {
 
 class TokenizerReader {
  public:
-  explicit TokenizerReader(JsonReader json) : json_(std::move(json)) {}
+  explicit TokenizerReader(JsonReader json)
+      : json_(std::move(json)), parts_(std::make_shared<TokenizerParts>()) {}
 
   /// InputError naming the key that is missing, inconsistent or not supported.
-  Tokenizer read();
-
-  /// Takes bos, eos and pad from tokenizer_config.json, as text or as an object with "content".
-  static void read_config(const JsonReader& config, Tokenizer& tokenizer);
-
-  /// The key of Tokenizer::merges_.
-  static std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
-    return static_cast<std::uint64_t>(left) << 32U | static_cast<std::uint32_t>(right);
-  }
-  static std::pair<std::int32_t, std::int32_t> pair_of(std::uint64_t key) {
-    return {static_cast<std::int32_t>(key >> 32U), static_cast<std::int32_t>(key)};
-  }
+  std::shared_ptr<const TokenizerParts> read();
 
  private:
-  void check_supported() const;
-  void read_tokens();
+  BpeOptions read_options(const JsonReader& model) const;
+  void read_tokens(const JsonReader& model);
   void read_vocab(const JsonReader& vocab);
   void read_added(const JsonReader& entry);
-  void read_bytes();
-  void read_merges(const JsonReader& merges);
-  std::int32_t merge_part(const JsonReader& merge, const std::string& part) const;
+  void index_added(const std::vector<JsonReader>& added);
+  std::vector<BpeMerge> read_merges(const JsonReader& model, const BpeOptions& options) const;
+  BpeMerge read_merge(const JsonReader& merges, std::size_t index, const BpeOptions& options) const;
+  std::size_t token_at(const JsonReader& entry, std::string_view key, std::int64_t id) const;
 
   JsonReader json_;
-  Tokenizer tokenizer_;
+  std::shared_ptr<TokenizerParts> parts_;
+  std::vector<bool> taken_;      // by id
+  std::vector<BpeToken> vocab_;  // of the model
+  IdTable model_ids_;
+  std::size_t num_tokens_ = 0;
 };
 
 }  // namespace zeroth
