@@ -103,12 +103,29 @@ void check_call(const FrameHeader& header, std::uint64_t asked) {
                       " of the process, where " + std::to_string(asked) + " is asked");
 }
 
+std::string encode(const HostStart& start) {
+  std::string out;
+  put(out, static_cast<std::uint8_t>(start.in_sandbox));
+  put_text(out, start.reason);
+  put(out, start.process);
+  return out;
+}
+
+HostStart decode_start(std::string_view payload) {
+  Reader reader(payload);
+  const auto in_sandbox = reader.number<std::uint8_t>();
+  if (in_sandbox > 1) throw ProtocolError("a start that begins with " + std::to_string(in_sandbox));
+  HostStart start{.in_sandbox = in_sandbox == 1, .reason = reader.owned_text()};
+  start.process = reader.number<std::int64_t>();
+  reader.end();
+  return start;
+}
+
 std::string encode(const HostGreeting& greeting) {
   std::string out;
   put(out, static_cast<std::uint8_t>(greeting.accepted));
   if (greeting.accepted) {
-    for (const std::string* text :
-         {&greeting.name, &greeting.description, &greeting.isolation, &greeting.needs})
+    for (const std::string* text : {&greeting.name, &greeting.description, &greeting.needs})
       put_text(out, *text);
   } else {
     for (const std::string* text : {&greeting.field, &greeting.expected, &greeting.actual})
@@ -123,8 +140,7 @@ HostGreeting decode_greeting(std::string_view payload) {
   if (accepted > 1) throw ProtocolError("a greeting that begins with " + std::to_string(accepted));
   HostGreeting greeting{.accepted = accepted == 1};
   if (greeting.accepted) {
-    for (std::string* text :
-         {&greeting.name, &greeting.description, &greeting.isolation, &greeting.needs})
+    for (std::string* text : {&greeting.name, &greeting.description, &greeting.needs})
       *text = reader.owned_text();
   } else {
     for (std::string* text : {&greeting.field, &greeting.expected, &greeting.actual})

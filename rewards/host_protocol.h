@@ -1,11 +1,11 @@
-// What zeroth and the process of a reward say to each other: a greeting from the child, then
-// requests with items and replies with scores, in frames.
+// What zeroth and the process of a reward say to each other: how it is held, said before anything
+// of the user's is loaded; a greeting; then requests with items and replies with scores, in frames.
 //
 // A frame is the payload's size and the number of the call (8 bytes each), then the payload. The
-// greeting's number is 0, requests count from 1, a reply has its request's: what answers twice, or
-// unasked, is noticed and no score goes to another item. Integers and doubles are little-endian, a
-// text is its size (8 bytes) and its bytes. script_host.py speaks the same. Reading is strict: what
-// is too short, too long or not one of the values named is a ProtocolError.
+// number of the first two is 0, requests count from 1, a reply has its request's: what answers
+// twice, or unasked, is noticed and no score goes to another item. Integers and doubles are
+// little-endian, a text is its size (8 bytes) and its bytes. script_host.py speaks the same.
+// Reading is strict: what is too short, too long or not one of the values named is a ProtocolError.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +37,19 @@ FrameHeader read_frame_header(std::string_view header, std::uint64_t most);
 /// ProtocolError when the payload answers another call than `asked`.
 void check_call(const FrameHeader& header, std::uint64_t asked);
 
-/// The child's first word: what it is, or why it is refused (the parts of an InputError).
+/// The first word, of the child's trusted part.
+struct HostStart {
+  bool in_sandbox = false;
+  std::string reason = {};   // where it is not
+  std::int64_t process = 0;  // id of the one that the reward lives in, where it is
+};
+std::string encode(const HostStart& start);
+HostStart decode_start(std::string_view payload);
+
+/// What the reward is, or why it is refused (the parts of an InputError).
 struct HostGreeting {
   bool accepted = false;
-  std::string name = {}, description = {}, isolation = {};
+  std::string name = {}, description = {};
   std::string needs = {};  // columns that it cannot do without, a line each
   std::string field = {}, expected = {}, actual = {};
 };

@@ -5,16 +5,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "rewards/host_protocol.h"
+#include "rewards/reward_child.h"
+#include "rewards/reward_view.h"
 #include "system/child_process.h"
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "system/sandbox_keeper.h"
 
 namespace zeroth {
 namespace {
@@ -112,12 +116,19 @@ struct HostedReward::Judgement {
 
 class HostedReward::Child {
  public:
-  Child(const std::vector<std::string>& arguments, const std::string& file, const RewardHost& host)
-      : process_(arguments, {.channel = ChildProcess::Channel::apart,
-                             .environment = environment(),
-                             .name = "the process of " + file,
-                             .on_wait = host.check_stop}),
-        timeout_(host.timeout) {}
+  /// SandboxError where the sandbox's level is not reached.
+  Child(const RewardHost& host, const std::string& file, const HostedProgram& program,
+        const SandboxOptions& sandbox)
+      : process_(command(host, program, sandbox), {.channel = ChildProcess::Channel::apart,
+                                                   .environment = environment(),
+                                                   .name = "the process of " + file,
+                                                   .on_wait = host.check_stop}),
+        timeout_(host.timeout),
+        memory_(sandbox.memory) {
+    const HostStart start = decode_start(receive(Clock::now() + kStartTime));
+    if (!start.in_sandbox) throw SandboxError(start.reason);
+    reward_process_ = static_cast<pid_t>(start.process);
+  }
 
   HostGreeting greeting() { return decode_greeting(receive(Clock::now() + kStartTime)); }
 
@@ -127,7 +138,8 @@ class HostedReward::Child {
     if (process_.has_bytes()) throw ProtocolError("it said more than it was asked");
     // The deadline is what counts; this is for what the reward's process has started and left.
     const auto cores = std::max(1U, std::thread::hardware_concurrency());
-    process_.limit_cpu(seconds(static_cast<std::int64_t>(std::min(timeout_, 1e6)) + 1) * cores);
+    process_.limit_cpu(seconds(static_cast<std::int64_t>(std::min(timeout_, 1e6)) + 1) * cores,
+                       reward_process_);
     const auto deadline = in(timeout_);
     process_.send(frame(call_, encode_request(items)), deadline);
     return decode_reply(receive(deadline), items.size());
@@ -142,12 +154,24 @@ class HostedReward::Child {
               .message = "no answer within " + text_of_seconds(timeout_)};
     const auto status = process_.wait(Clock::now() + kEndTime);
     if (!status) return {.result = RewardResult::garbled, .message = "it closed its channel"};
+    if (status->signal == 0 && status->code == kTooMuchExit)
+      return {.result = RewardResult::memory,
+              .message = "all its processes held more than " + std::to_string(memory_) +
+                         " bytes, or were too many"};
     if (status->signal == SIGXCPU) return {.result = RewardResult::hang, .message = status->text()};
     return {.result = status->signal != 0 ? RewardResult::crash : RewardResult::exit,
             .message = status->text()};
   }
 
  private:
+  static std::vector<std::string> command(const RewardHost& host, const HostedProgram& program,
+                                          const SandboxOptions& sandbox) {
+    std::vector<std::string> list = {host.program, "reward-host"};
+    for (const auto& part : {sandbox_arguments(sandbox), program.arguments})
+      list.insert(list.end(), part.begin(), part.end());
+    return list;
+  }
+
   std::string receive(ChildProcess::Deadline deadline) {
     const FrameHeader header =
         read_frame_header(process_.receive(kFrameHeader, deadline), kMaxReply);
@@ -157,19 +181,19 @@ class HostedReward::Child {
 
   ChildProcess process_;
   double timeout_;
+  std::int64_t memory_;
+  pid_t reward_process_ = 0;  // which the child has started
   std::uint64_t call_ = 0;
   bool fresh_ = true;
 };
 
-HostedReward::HostedReward(const RewardHost& host, std::string file, std::vector<std::string> child)
+HostedReward::HostedReward(const RewardHost& host, std::string file, const HostedProgram& program)
     : host_(host),
       file_(std::move(file)),
       file_sha256_(sha256_hex_of_file(file_)),
-      arguments_{host.program, "reward-host"},
+      program_(program),
+      sandbox_(sandbox_of(host, file_, program)),
       call_size_(kMostItems) {
-  arguments_.insert(arguments_.end(), child.begin(), child.end());
-  auto started = std::make_unique<Child>(arguments_, file_, host_);
-  ++num_starts_;
   HostGreeting greeting;
   const auto refuse = [&](std::string field, std::string expected, std::string actual) {
     throw InputError({.source = file_,
@@ -177,13 +201,16 @@ HostedReward::HostedReward(const RewardHost& host, std::string file, std::vector
                       .expected = std::move(expected),
                       .actual = std::move(actual)});
   };
+  std::unique_ptr<Child> started;
   try {
+    started = start_first(host_.sandbox, host_.sandbox_min);
     greeting = started->greeting();
   } catch (const ChildError& error) {
     refuse("", "a reward that can be loaded",
            error.kind() == ChildError::Kind::deadline
                ? "nothing within " + text_of_seconds(kStartTime.count())
-               : started->end(error).message);
+           : started == nullptr ? error.what()
+                                : started->end(error).message);
   } catch (const ProtocolError& error) {
     refuse("", "a reward that can be loaded", error.what());
   }
@@ -192,19 +219,49 @@ HostedReward::HostedReward(const RewardHost& host, std::string file, std::vector
     refuse("name", "1 to 64 letters, digits, _, - and .", quoted_start(greeting.name));
   name_ = greeting.name;
   description_ = greeting.description;
-  isolation_ = greeting.isolation;
   needs_ = lines_of(greeting.needs);
   child_ = std::move(started);
 }
 
 HostedReward::~HostedReward() = default;
 
+// At the highest level that this machine has.
+std::unique_ptr<HostedReward::Child> HostedReward::start_first(Isolation wished, Isolation least) {
+  for (sandbox_.level = wished;;) {
+    try {
+      see_hidden();
+      auto child = std::make_unique<Child>(host_, file_, program_, sandbox_);
+      ++num_starts_;
+      if (sandbox_.level >= least) return child;
+      break;
+    } catch (const SandboxError& error) {
+      if (sandbox_.level == Isolation::none) throw;
+      isolation_reason_ += (isolation_reason_.empty() ? "" : "; ") +
+                           std::string(isolation_name(sandbox_.level)) + ": " + error.what();
+      sandbox_.level = static_cast<Isolation>(static_cast<int>(sandbox_.level) - 1);
+    }
+  }
+  throw InputError({.source = file_,
+                    .field = "sandbox_min",
+                    .expected = "at least the level " + std::string(isolation_name(least)),
+                    .actual = std::string(isolation_name(sandbox_.level)) +
+                              ", as this machine refuses " + isolation_reason_});
+}
+
+void HostedReward::see_hidden() const {
+  not_hidden_yet_.clear();
+  if (sandbox_.level < Isolation::full) return;
+  for (const std::string& path : host_.hidden)
+    if (!std::filesystem::exists(path)) not_hidden_yet_.push_back(path);
+}
+
 // Anew, the same as at first: anything else ends the run.
-std::unique_ptr<HostedReward::Child> HostedReward::start() const {
+std::unique_ptr<HostedReward::Child> HostedReward::start_again() const {
   std::string reason;
   try {
     if (sha256_hex_of_file(file_) == file_sha256_) {
-      auto child = std::make_unique<Child>(arguments_, file_, host_);
+      see_hidden();
+      auto child = std::make_unique<Child>(host_, file_, program_, sandbox_);
       ++num_starts_;
       const HostGreeting greeting = child->greeting();
       if (greeting.accepted && greeting.name == name_) return child;
@@ -220,8 +277,16 @@ std::unique_ptr<HostedReward::Child> HostedReward::start() const {
 }
 
 HostedReward::Answer HostedReward::ask(std::span<const RewardItem> items) const {
-  if (child_ == nullptr) child_ = start();
+  // A run's directory is made after its rewards: a process from before would see into it.
+  const bool sees_too_much =
+      std::any_of(not_hidden_yet_.begin(), not_hidden_yet_.end(),
+                  [](const std::string& path) { return std::filesystem::exists(path); });
+  if (child_ == nullptr || sees_too_much) {
+    if (child_ == nullptr) ++num_restarts_;
+    child_ = start_again();
+  }
   Answer answer{.reply = {}, .ended = true, .was_fresh = child_->is_fresh()};
+  const auto start = Clock::now();
   try {
     answer.reply = child_->ask(items);
     answer.ended = leaves_no_process(answer.reply.result);
@@ -235,6 +300,7 @@ HostedReward::Answer HostedReward::ask(std::span<const RewardItem> items) const 
     throw;
   }
   if (answer.ended) child_.reset();
+  call_seconds_.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   return answer;
 }
 
@@ -298,6 +364,11 @@ std::vector<RewardOutcome> HostedReward::judge(std::span<const RewardItem> items
       .items = items, .outcomes = std::vector<RewardOutcome>(items.size()), .on_error = on_error};
   while (judgement.first < items.size()) judge_some(judgement);
   return judgement.outcomes;
+}
+
+std::vector<double> HostedReward::take_call_seconds() const {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(call_seconds_, {});
 }
 
 std::vector<double> HostedReward::score(std::span<const RewardItem> items) const {

@@ -14,11 +14,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "rewards/reward.h"
+#include "system/sandbox.h"
 
 namespace zeroth {
 
@@ -31,22 +33,38 @@ struct RewardHost {
   std::string parameters = "{}";                // JSON object: what reward_config says of it
   double timeout = 10.0;                        // seconds of one call
   std::int64_t memory = std::int64_t{4} << 30;  // bytes of private memory of each process
+  /// How far processes are held: this level, or where it cannot be reached the next below, down to
+  /// sandbox_min.
+  Isolation sandbox = Isolation::full;
+  Isolation sandbox_min = Isolation::limits;
+  std::vector<std::string> readable = {};  // at `full`, beside what sandbox_of (reward_view.h) adds
+  std::vector<std::string> hidden = {};    // at `full`, within that
   /// Called about twenty times a second while a reward is waited for. What it throws ends the wait
   /// and the process, and passes through: a request to stop need not wait for a reward that hangs.
   std::function<void()> check_stop = {};
 };
 
+/// What serves a reward in its process.
+struct HostedProgram {
+  std::vector<std::string> arguments;      // kind, file and what else reward_child.cpp reads
+  bool executes = false;                   // other programs
+  std::vector<std::string> programs = {};  // interpreters among these; found in PATH
+};
+
 class HostedReward final : public Reward {
  public:
-  /// `child` are the arguments after `reward-host`. The child is started, and InputError says why
-  /// when it does not serve; `file` is what the user named, and may not change while this lives.
-  HostedReward(const RewardHost& host, std::string file, std::vector<std::string> child);
+  /// The child is started, and InputError says why when it does not serve, or its sandbox reaches
+  /// less than host.sandbox_min; `file` is what the user named, and may not change while this
+  /// lives.
+  HostedReward(const RewardHost& host, std::string file, const HostedProgram& program);
   ~HostedReward() override;
 
   /// What the child says of itself.
   std::string_view name() const override { return name_; }
   std::string_view description() const { return description_; }
-  std::string_view isolation() const { return isolation_; }
+  /// The level that was reached, and what stood in the way of the levels above; empty for none.
+  std::optional<Isolation> isolation() const override { return sandbox_.level; }
+  std::string_view isolation_reason() const { return isolation_reason_; }
   /// Of the file that the user named, as it was when the reward was made.
   std::string_view file_sha256() const { return file_sha256_; }
 
@@ -62,13 +80,17 @@ class HostedReward final : public Reward {
 
   /// Processes started so far.
   std::int64_t num_starts() const { return num_starts_; }
-  std::int64_t num_restarts() const override { return num_starts_ - 1; }
+  /// Of them those that stand for one that failed.
+  std::int64_t num_restarts() const override { return num_restarts_; }
+  std::vector<double> take_call_seconds() const override;
 
  private:
   class Child;
   struct Judgement;
 
-  std::unique_ptr<Child> start() const;
+  std::unique_ptr<Child> start_first(Isolation wished, Isolation least);
+  std::unique_ptr<Child> start_again() const;
+  void see_hidden() const;
   void check_columns(std::span<const RewardItem> items) const;
   struct Answer;
   Answer ask(std::span<const RewardItem> items) const;
@@ -79,14 +101,19 @@ class HostedReward final : public Reward {
   RewardHost host_;
   std::string file_;
   std::string file_sha256_;
-  std::vector<std::string> arguments_;
+  HostedProgram program_;
+  SandboxOptions sandbox_;
+  std::string isolation_reason_;
   std::string name_;
   std::string description_;
-  std::string isolation_;
   std::vector<std::string> needs_;  // columns
   mutable std::mutex mutex_;
   mutable std::unique_ptr<Child> child_;  // null: to be started
   mutable std::atomic<std::int64_t> num_starts_ = 0;
+  mutable std::atomic<std::int64_t> num_restarts_ = 0;
+  // Of host_.hidden, what did not exist when the child was started.
+  mutable std::vector<std::string> not_hidden_yet_;
+  mutable std::vector<double> call_seconds_;
   mutable std::size_t call_size_;  // of the next call, in items
   mutable int calls_of_size_ = 0;  // that worked, in a row
 };

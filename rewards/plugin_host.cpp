@@ -35,12 +35,11 @@ std::unique_ptr<HostedReward> make_plugin_reward(const std::string& file, const 
   // dlopen looks for a name without a slash among the system's libraries.
   return std::make_unique<HostedReward>(
       host, file,
-      std::vector<std::string>{"plugin", std::to_string(host.memory),
-                               std::filesystem::absolute(file).string(), host.parameters});
+      HostedProgram{
+          .arguments = {"plugin", std::filesystem::absolute(file).string(), host.parameters}});
 }
 
-void serve_plugin(const std::string& file, const std::string& parameters, Isolation isolation,
-                  int channel) {
+void serve_plugin(const std::string& file, const std::string& parameters, int channel) {
   std::unique_ptr<LoadedPlugin> plugin;
   try {
     plugin = load(file, parameters);
@@ -48,10 +47,7 @@ void serve_plugin(const std::string& file, const std::string& parameters, Isolat
     return serve_refusal(channel, error);
   }
   serve_items(channel,
-              {.accepted = true,
-               .name = plugin->name(),
-               .description = plugin->description(),
-               .isolation = std::string(isolation_name(isolation))},
+              {.accepted = true, .name = plugin->name(), .description = plugin->description()},
               [&](std::span<const RewardItem> items) { return plugin->call(items); });
 }
 

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "rewards/hosted_reward.h"
-#include "system/sandbox.h"
 
 namespace zeroth {
 
@@ -16,9 +15,8 @@ bool names_plugin(std::string_view name);
 /// or does not take the host's parameters.
 std::unique_ptr<HostedReward> make_plugin_reward(const std::string& file, const RewardHost& host);
 
-/// The child's side: loads the plugin and answers on descriptor `channel` until it is closed. In
-/// the sandbox already; `isolation` is what to report.
-void serve_plugin(const std::string& file, const std::string& parameters, Isolation isolation,
-                  int channel);
+/// The child's side, in the sandbox already: loads the plugin and answers on descriptor `channel`
+/// until it is closed.
+void serve_plugin(const std::string& file, const std::string& parameters, int channel);
 
 }  // namespace zeroth

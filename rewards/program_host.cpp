@@ -70,13 +70,13 @@ bool names_program(std::string_view word) {
 std::unique_ptr<HostedReward> make_program_reward(const std::string& word, const RewardHost& host) {
   std::vector<std::string> arguments = parse(word);
   arguments[0] = found(arguments[0]);
-  std::vector<std::string> child = {"program", std::to_string(host.memory), host.parameters};
-  child.insert(child.end(), arguments.begin(), arguments.end());
-  return std::make_unique<HostedReward>(host, arguments[0], std::move(child));
+  HostedProgram program{.arguments = {"program", host.parameters}, .executes = true};
+  program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
+  return std::make_unique<HostedReward>(host, arguments[0], program);
 }
 
 void serve_program(const std::vector<std::string>& arguments, const std::string& parameters,
-                   Isolation isolation, int channel) {
+                   int channel) {
   std::unique_ptr<LineProgram> program;
   try {
     program = std::make_unique<LineProgram>(arguments, "ZEROTH_REWARD_PARAMETERS=" + parameters);
@@ -90,8 +90,7 @@ void serve_program(const std::vector<std::string>& arguments, const std::string&
       channel,
       {.accepted = true,
        .name = name_of(arguments[0]),
-       .description = "answers of " + std::filesystem::path(arguments[0]).filename().string(),
-       .isolation = std::string(isolation_name(isolation))},
+       .description = "answers of " + std::filesystem::path(arguments[0]).filename().string()},
       [&](std::span<const RewardItem> items) { return ask(*program, items); });
 }
 

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "rewards/hosted_reward.h"
-#include "system/sandbox.h"
 
 namespace zeroth {
 
@@ -27,6 +26,6 @@ std::unique_ptr<HostedReward> make_program_reward(const std::string& word, const
 /// The child's side, in the sandbox already: starts arguments[0] and answers on descriptor
 /// `channel` for it until that is closed.
 void serve_program(const std::vector<std::string>& arguments, const std::string& parameters,
-                   Isolation isolation, int channel);
+                   int channel);
 
 }  // namespace zeroth

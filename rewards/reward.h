@@ -5,11 +5,14 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "system/sandbox.h"
 
 namespace zeroth {
 
@@ -99,6 +102,13 @@ class Reward {
 
   /// How often a process of the reward's has been started anew so far.
   virtual std::int64_t num_restarts() const { return 0; }
+
+  /// How far its process is held; nothing for a reward that has none.
+  virtual std::optional<Isolation> isolation() const { return std::nullopt; }
+
+  /// Seconds that each call of the reward's process took since this was asked last; empty for a
+  /// reward that has none.
+  virtual std::vector<double> take_call_seconds() const { return {}; }
 
   /// Tries the reward before a run. InputError for what cannot be right on any item.
   virtual void try_on(std::span<const RewardItem> /*items*/) const {}

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "rewards/embedded.h"
 #include "rewards/host_protocol.h"
@@ -40,12 +41,14 @@ std::unique_ptr<HostedReward> make_script_reward(const std::string& name, const 
   const ScriptName script = parse(name);
   return std::make_unique<HostedReward>(
       host, script.file,
-      std::vector<std::string>{"script", std::to_string(host.memory), script.file, script.function,
-                               host.python, host.parameters});
+      HostedProgram{.arguments = {"script", std::filesystem::absolute(script.file).string(),
+                                  script.function, host.python, host.parameters},
+                    .executes = true,
+                    .programs = {host.python}});
 }
 
 void serve_script(const std::string& python, const std::string& file, const std::string& function,
-                  const std::string& parameters, Isolation isolation, int channel) {
+                  const std::string& parameters, int channel) {
   std::string arguments[] = {
       python,
       "-c",
@@ -53,7 +56,6 @@ void serve_script(const std::string& python, const std::string& file, const std:
       file,
       function,
       parameters,
-      std::string(isolation_name(isolation)),
       std::to_string(channel)};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());

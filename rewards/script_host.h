@@ -24,7 +24,6 @@
 #include <string>
 
 #include "rewards/hosted_reward.h"
-#include "system/sandbox.h"
 
 namespace zeroth {
 
@@ -38,6 +37,6 @@ std::unique_ptr<HostedReward> make_script_reward(const std::string& name, const 
 /// The child's side, in the sandbox already: becomes the interpreter. When there is none, says so
 /// on descriptor `channel` and returns.
 void serve_script(const std::string& python, const std::string& file, const std::string& function,
-                  const std::string& parameters, Isolation isolation, int channel);
+                  const std::string& parameters, int channel);
 
 }  // namespace zeroth

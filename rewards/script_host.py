@@ -1,7 +1,7 @@
 """Runs one function of a user's file as a reward: items in, scores out (rewards/host_protocol.h).
 
 Given to the interpreter by zeroth behind script_function.py, with the arguments FILE FUNCTION
-PARAMETERS ISOLATION CHANNEL.
+PARAMETERS CHANNEL.
 """
 import struct
 
@@ -93,7 +93,7 @@ def reply(function, file, channel, size):
 
 
 def main():
-    file, name, parameters, isolation, channel = sys.argv[1:]
+    file, name, parameters, channel = sys.argv[1:]
     channel = int(channel)
     os.set_inheritable(channel, False)
     try:
@@ -101,7 +101,7 @@ def main():
     except Refused as refused:
         write_frame(channel, 0, b"\0" + b"".join(packed(text) for text in refused.args))
         return
-    greeting = (name, description(function.function), isolation, "\n".join(function.needs()))
+    greeting = (name, description(function.function), "\n".join(function.needs()))
     write_frame(channel, 0, b"\1" + b"".join(packed(text) for text in greeting))
     while True:
         size, call = struct.unpack("<QQ", read_into(channel, bytearray(16)))

@@ -1,5 +1,6 @@
 #include "rewards/weighted_sum.h"
 
+#include <chrono>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -65,7 +66,12 @@ ScoredItems WeightedRewards::score(std::span<const RewardItem> items) const {
   std::vector<bool> excluded(items.size(), false);
   for (std::size_t r = 0; r < rewards_.size(); ++r) {
     const std::int64_t restarts = rewards_[r]->num_restarts();
+    rewards_[r]->take_call_seconds();  // of trials, and of others' calls
+    const auto start = std::chrono::steady_clock::now();
     std::vector<RewardOutcome> outcomes = rewards_[r]->judge(items, on_error_);
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+    scored.seconds.push_back(spent.count());
+    scored.call_seconds.push_back(rewards_[r]->take_call_seconds());
     scored.restarts.push_back(rewards_[r]->num_restarts() - restarts);
     std::vector<double>& scores = scored.by_reward.emplace_back();
     for (std::size_t i = 0; i < items.size(); ++i) {

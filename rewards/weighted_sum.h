@@ -29,6 +29,8 @@ struct ScoredItems {
   std::vector<std::vector<double>> by_reward;  // [reward][item], without weights; NaN for no score
   std::vector<RewardFailure> failures;         // by reward, then item
   std::vector<std::int64_t> restarts;          // [reward], of its process meanwhile
+  std::vector<double> seconds = {};            // [reward], of scoring all items
+  std::vector<std::vector<double>> call_seconds = {};  // [reward][call of its process]
 };
 
 class WeightedRewards {

@@ -5,6 +5,7 @@
 #include "rewards/answer_extraction.h"
 #include "system/error.h"
 #include "system/json.h"
+#include "system/sandbox.h"
 
 namespace zeroth {
 namespace {
@@ -141,6 +142,8 @@ void check_named_rewards(const NamedRewardOptions& c) {
   // What an interpreter needs before it has done anything is a tenth of this.
   require_at_least("reward_memory", std::int64_t{64} << 20, c.reward_memory);
   require_text("reward_python", "a program", c.reward_python);
+  require(parse_isolation(c.sandbox) >= parse_isolation(c.sandbox_min), "sandbox",
+          "at least sandbox_min, which is " + c.sandbox_min, c.sandbox);
 }
 
 void check(const SftConfig& c) {

@@ -65,6 +65,9 @@ struct NamedRewardOptions {
   double reward_timeout = 10.0;
   std::int64_t reward_memory = std::int64_t{4} << 30;
   std::string reward_python = "python3";
+  std::string sandbox = "full";
+  std::string sandbox_min = "limits";
+  std::vector<std::string> sandbox_paths;
 };
 
 template <class Visitor>
@@ -85,6 +88,16 @@ void visit_fields(Visitor& v, NamedRewardOptions& c) {
     "seconds that a .so or python: reward may take for up to 64 completions");
   v("reward_memory", c.reward_memory, "bytes of memory of each process of a .so or python: reward");
   v("reward_python", c.reward_python, "Python 3 interpreter that runs python: rewards");
+  v("sandbox", c.sandbox,
+    "how far a reward's process is held, where the system can: full = no network, and of the files "
+    "its own directory, to read; seccomp = the user's files, no network; limits = memory, time; "
+    "none",
+    {"none", "limits", "seccomp", "full"});
+  v("sandbox_min", c.sandbox_min,
+    "level of sandbox without which the command refuses to start, as the system may have no higher",
+    {"none", "limits", "seccomp", "full"});
+  v("sandbox_paths", c.sandbox_paths,
+    "files and directories that rewards may read under sandbox = full, beside their own");
 }
 
 /// InputError naming the key.

@@ -101,6 +101,22 @@ Spread spread_of(const std::vector<double>& values) {
   return s;
 }
 
+// How long a reward took for the step, and calls of its process: half of them and all but a
+// hundredth took no longer than p50 and p99.
+void add_seconds(const ScoredItems& scores, std::size_t reward, const std::string& prefix,
+                 std::vector<Metric>& metrics) {
+  metrics.push_back({prefix + "/seconds/total", scores.seconds[reward]});
+  std::vector<double> calls = scores.call_seconds[reward];
+  if (calls.empty()) return;
+  std::sort(calls.begin(), calls.end());
+  const auto at = [&](double share) {
+    return calls[static_cast<std::size_t>(share * static_cast<double>(calls.size() - 1))];
+  };
+  metrics.push_back({prefix + "/seconds/p50", at(0.5)});
+  metrics.push_back({prefix + "/seconds/p99", at(0.99)});
+  metrics.push_back({prefix + "/seconds/max", calls.back()});
+}
+
 }  // namespace
 
 ScaleRewards parse_scale_rewards(const std::string& text) {
@@ -332,7 +348,12 @@ void GrpoTrainer::share_scores(ScoredItems& scores, std::size_t first_own) const
   if (parallel_.ranks().size() == 1) return;
   gather(scores.total);
   for (std::vector<double>& values : scores.by_reward) gather(values);
+  for (std::vector<double>& values : scores.call_seconds) gather(values);
   const std::size_t rewards = scores.restarts.size();
+  gather(scores.seconds);  // all ranks wait for the last
+  for (std::size_t i = rewards; i < scores.seconds.size(); ++i)
+    scores.seconds[i % rewards] = std::max(scores.seconds[i % rewards], scores.seconds[i]);
+  scores.seconds.resize(rewards);
   std::vector<double> restarts(scores.restarts.begin(), scores.restarts.end());
   gather(restarts);
   for (std::size_t i = rewards; i < restarts.size(); ++i) restarts[i % rewards] += restarts[i];
@@ -566,6 +587,9 @@ std::vector<Metric> GrpoTrainer::metrics_of(const Rollout& rollout) const {
     const std::string prefix = "rewards/" + std::string(names[r]);
     metrics.push_back({prefix + "/mean", spread.mean});
     metrics.push_back({prefix + "/std", spread.deviation});
+    add_seconds(rollout.scores, r, prefix, metrics);
+    if (const auto isolation = rewards_.reward(r).isolation())
+      metrics.push_back({prefix + "/isolation", static_cast<double>(*isolation)});
     if (const std::int64_t restarts = rollout.scores.restarts[r]; restarts > 0)
       metrics.push_back({prefix + "/restarts", static_cast<double>(restarts)});
     for (const RewardResult result : kRewardFailures) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ using std::chrono::milliseconds;
 // A child's end shows on the channel at once, unless a process that it started holds the channel
 // open: then within this time.
 constexpr auto kLook = milliseconds(50);
+constexpr auto kGrace = milliseconds(1000);  // from the end of its lifeline to that of a child
 
 [[noreturn]] void fail(int error, const std::string& what) {
   throw std::system_error(error, std::generic_category(), what);
@@ -143,7 +145,8 @@ std::string ExitStatus::text() const {
 
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments, Options options)
     : name_(options.name.empty() ? arguments.at(0) : options.name),
-      on_wait_(std::move(options.on_wait)) {
+      on_wait_(std::move(options.on_wait)),
+      channel_is_(options.channel) {
   Ends ends = make_channel();
   Ends lifeline = make_lifeline();
   const SpawnActions actions(ends.child.get(), lifeline.child.get(), options.channel);
@@ -227,20 +230,24 @@ bool ChildProcess::poll_channel(short events, Deadline deadline) const {
   return count > 0;
 }
 
-void ChildProcess::limit_cpu(std::chrono::seconds more) {
+void ChildProcess::limit_cpu(std::chrono::seconds more, std::optional<pid_t> process) {
+  const pid_t pid = process.value_or(pid_);
   clockid_t clock;
   timespec used{};
   // One that has ended needs no limit; the next word to it says that it has.
   if (has_ended()) return;
-  if (const int error = clock_getcpuclockid(pid_, &clock); error != 0)
-    fail(error, "the processor time of " + name_);
-  if (clock_gettime(clock, &used) != 0) fail(errno, "the processor time of " + name_);
+  const auto check = [&](int error) {
+    if (error != 0 && error != ESRCH) fail(error, "limiting the processor time of " + name_);
+    return error == 0;
+  };
+  if (!check(clock_getcpuclockid(pid, &clock))) return;
+  // The clock of a process that has ended is no clock.
+  if (clock_gettime(clock, &used) != 0 && !check(errno == EINVAL ? ESRCH : errno)) return;
   // The soft limit alone, so that the next call can raise it again.
   rlimit limit{};
-  if (prlimit(pid_, RLIMIT_CPU, nullptr, &limit) != 0) fail(errno, "the limits of " + name_);
+  if (prlimit(pid, RLIMIT_CPU, nullptr, &limit) != 0 && !check(errno)) return;
   limit.rlim_cur = std::min(static_cast<rlim_t>(used.tv_sec + 1 + more.count()), limit.rlim_max);
-  if (prlimit(pid_, RLIMIT_CPU, &limit, nullptr) != 0)
-    fail(errno, "limiting the processor time of " + name_);
+  if (prlimit(pid, RLIMIT_CPU, &limit, nullptr) != 0) check(errno);
 }
 
 bool ChildProcess::has_ended() {
@@ -253,6 +260,12 @@ bool ChildProcess::has_ended() {
 
 ExitStatus ChildProcess::kill() {
   if (status_) return *status_;
+  if (channel_is_ == Channel::apart) {
+    lifeline_ = FileDescriptor();
+    const FileDescriptor end(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+    pollfd poll_for{.fd = end.get(), .events = POLLIN, .revents = 0};
+    ::poll(&poll_for, 1, static_cast<int>(kGrace.count()));
+  }
   ::kill(-pid_, SIGKILL);
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {

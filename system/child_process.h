@@ -51,7 +51,7 @@ class ChildProcess {
   };
   static constexpr int kChannel = 3;
   /// Apart, a descriptor of the child's to read: at its end when this process or the ChildProcess
-  /// is gone, however it went (end_group_with of sandbox.h).
+  /// is gone, however it went.
   static constexpr int kLifeline = 4;
 
   struct Options {
@@ -84,11 +84,13 @@ class ChildProcess {
   bool has_bytes() const;
 
   /// Lets the child use so much more time of processors, all its threads together, before SIGXCPU
-  /// ends it. Processes that it has started count on their own, from the limit at their start.
-  void limit_cpu(std::chrono::seconds more);
+  /// ends it; or `process`, which the child has started. Processes that these have started count on
+  /// their own, from the limit at their start.
+  void limit_cpu(std::chrono::seconds more, std::optional<pid_t> process = std::nullopt);
 
-  /// Kills the process group, and waits for the child. The status is that of a child that had ended
-  /// by itself, if it had.
+  /// Ends the lifeline, where the child has one, and gives it a second to end all that it has
+  /// started; kills the process group, and waits for the child. The status is that of a child that
+  /// had ended by itself, if it had.
   ExitStatus kill();
 
   /// The status of a child that ends by itself before the deadline; nullopt when it does not.
@@ -102,6 +104,7 @@ class ChildProcess {
 
   std::string name_;
   std::function<void()> on_wait_;
+  Channel channel_is_;
   pid_t pid_ = -1;
   std::optional<ExitStatus> status_;  // once it has been waited for
   FileDescriptor channel_;

@@ -1,17 +1,21 @@
 #include "system/sandbox.h"
 
-#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
-#include <stdexcept>
+#include <iterator>
+#include <span>
 #include <system_error>
 
 namespace zeroth {
@@ -41,21 +45,53 @@ void limit(decltype(RLIMIT_CORE) resource, std::int64_t value, const char* name)
                           std::string("setrlimit ") + name + " to " + std::to_string(value));
 }
 
+constexpr uid_t kNobody = 65534;  // what the kernel calls overflowuid
+
+constexpr std::string_view kNames[] = {"none", "limits", "seccomp", "full"};
+
+// Other processes, the machine, other namespaces, and what goes round this filter: io_uring has
+// sockets of its own.
 constexpr int kRefused[] = {SCMP_SYS(socket),
                             SCMP_SYS(connect),
                             SCMP_SYS(ptrace),
                             SCMP_SYS(process_vm_readv),
                             SCMP_SYS(process_vm_writev),
+                            SCMP_SYS(process_madvise),
+                            SCMP_SYS(pidfd_getfd),
+                            SCMP_SYS(kcmp),
                             SCMP_SYS(setsid),
                             SCMP_SYS(setpgid),
                             SCMP_SYS(mount),
                             SCMP_SYS(umount2),
                             SCMP_SYS(pivot_root),
+                            SCMP_SYS(chroot),
+                            SCMP_SYS(open_tree),
+                            SCMP_SYS(move_mount),
+                            SCMP_SYS(mount_setattr),
+                            SCMP_SYS(fsopen),
+                            SCMP_SYS(fsconfig),
+                            SCMP_SYS(fsmount),
+                            SCMP_SYS(fspick),
+                            SCMP_SYS(name_to_handle_at),
+                            SCMP_SYS(open_by_handle_at),
                             SCMP_SYS(bpf),
                             SCMP_SYS(perf_event_open),
+                            SCMP_SYS(userfaultfd),
+                            SCMP_SYS(io_uring_setup),
+                            SCMP_SYS(io_uring_enter),
+                            SCMP_SYS(io_uring_register),
+                            SCMP_SYS(add_key),
+                            SCMP_SYS(request_key),
+                            SCMP_SYS(keyctl),
                             SCMP_SYS(kexec_load),
+                            SCMP_SYS(kexec_file_load),
                             SCMP_SYS(init_module),
                             SCMP_SYS(finit_module),
+                            SCMP_SYS(delete_module),
+                            SCMP_SYS(swapon),
+                            SCMP_SYS(swapoff),
+                            SCMP_SYS(acct),
+                            SCMP_SYS(syslog),
                             SCMP_SYS(reboot),
                             SCMP_SYS(unshare),
                             SCMP_SYS(setns)};
@@ -63,73 +99,99 @@ constexpr int kRefused[] = {SCMP_SYS(socket),
 constexpr int kRefusedWithoutPrograms[] = {SCMP_SYS(execve), SCMP_SYS(execveat),
                                            SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(pidfd_send_signal)};
 
+// Memory that no process has mapped is in no process's count.
+constexpr int kRefusedWhereCounted[] = {SCMP_SYS(memfd_create), SCMP_SYS(memfd_secret),
+                                        SCMP_SYS(shmget)};
+
+constexpr unsigned long kNamespaces[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
+                                         CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
+
 constexpr std::uint32_t kRefuse = SCMP_ACT_ERRNO(EPERM);
 
-bool load_filter(bool may_execute) {
-  const std::unique_ptr<void, decltype(&seccomp_release)> filter(seccomp_init(SCMP_ACT_ALLOW),
-                                                                 &seccomp_release);
-  if (filter == nullptr) return false;
-  int error = 0;
-  for (const int call : kRefused) error |= seccomp_rule_add(filter.get(), kRefuse, call, 0);
-  if (!may_execute) {
-    for (const int call : kRefusedWithoutPrograms)
-      error |= seccomp_rule_add(filter.get(), kRefuse, call, 0);
+class Filter {
+ public:
+  Filter() : filter_(seccomp_init(SCMP_ACT_ALLOW)) {
+    if (filter_ == nullptr) throw SandboxError("libseccomp makes no filter");
+    // A tree in place of a list: every call of the process goes through it.
+    seccomp_attr_set(filter_, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+  }
+  ~Filter() { seccomp_release(filter_); }
+  Filter(const Filter&) = delete;
+  Filter& operator=(const Filter&) = delete;
+
+  void refuse(std::span<const int> calls) {
+    for (const int call : calls) add(kRefuse, call, {});
+  }
+  void refuse(int call, scmp_arg_cmp where) { add(kRefuse, call, {where}); }
+  void add(std::uint32_t action, int call, std::vector<scmp_arg_cmp> where) {
+    const int error = seccomp_rule_add_array(filter_, action, call,
+                                             static_cast<unsigned>(where.size()), where.data());
+    if (error != 0)
+      throw SandboxError("seccomp_rule_add: " + std::generic_category().message(-error));
+  }
+  void load() {
+    if (const int error = seccomp_load(filter_); error != 0)
+      throw SandboxError("seccomp_load: " + std::generic_category().message(-error));
+  }
+
+ private:
+  scmp_filter_ctx filter_;
+};
+
+scmp_arg_cmp argument(unsigned index, scmp_compare compare, std::uint64_t a, std::uint64_t b = 0) {
+  return {.arg = index, .op = compare, .datum_a = a, .datum_b = b};
+}
+
+void load_filter(const SandboxOptions& options) {
+  Filter filter;
+  filter.refuse(kRefused);
+  for (const unsigned long flag : kNamespaces)
+    filter.refuse(SCMP_SYS(clone), argument(0, SCMP_CMP_MASKED_EQ, flag, flag));
+  // Its flags are in memory, where a filter does not look; the C library goes on with clone().
+  filter.add(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), {});
+  // Datagrams of a pair could be sent to other sockets.
+  filter.refuse(SCMP_SYS(socketpair), argument(1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM));
+  // What is typed so at the user's terminal is a command when the run has ended.
+  for (const unsigned long request : {TIOCSTI, TIOCLINUX})
+    filter.refuse(SCMP_SYS(ioctl), argument(1, SCMP_CMP_MASKED_EQ, 0xffffffff, request));
+  if (!options.may_execute) {
+    filter.refuse(kRefusedWithoutPrograms);
     // Signals to itself stay: abort() is one.
-    const scmp_arg_cmp not_self{
-        .arg = 0, .op = SCMP_CMP_NE, .datum_a = static_cast<scmp_datum_t>(getpid()), .datum_b = 0};
+    const auto own = static_cast<std::uint64_t>(getpid());
     for (const int call : {SCMP_SYS(kill), SCMP_SYS(tgkill)})
-      error |= seccomp_rule_add(filter.get(), kRefuse, call, 1, not_self);
-    error |= seccomp_rule_add(filter.get(), kRefuse, SCMP_SYS(tkill), 0);
+      filter.refuse(call, argument(0, SCMP_CMP_NE, own));
+    filter.add(kRefuse, SCMP_SYS(tkill), {});
   }
-  return error == 0 && seccomp_load(filter.get()) == 0;
+  if (options.level == Isolation::full) filter.refuse(kRefusedWhereCounted);
+  filter.load();
 }
 
-[[noreturn]] void watch(int lifeline) {
-  // It holds no descriptor open that is anybody's, and no signal to its group ends it early.
-  sigset_t all;
-  sigfillset(&all);
-  sigprocmask(SIG_BLOCK, &all, nullptr);
-  if (dup2(lifeline, 0) != 0) _exit(1);
-  closefrom(1);
-  char byte;
-  while (read(0, &byte, 1) < 0 && errno == EINTR) {
+// For good: what the process starts has none of it either. Root becomes nobody, whom RLIMIT_NPROC
+// binds and to whom no file of root's is open to write; reading is as it was.
+void give_up_privileges() {
+  const bool was_root = geteuid() == 0;
+  const auto check = [](long result, const char* what) {
+    if (result != 0) throw std::system_error(errno, std::generic_category(), what);
+  };
+  for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
+    if (!was_root || capability != CAP_DAC_READ_SEARCH) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  if (was_root) {
+    check(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl");
+    check(setgroups(0, nullptr), "setgroups");
+    check(setresgid(kNobody, kNobody, kNobody), "setresgid");
+    check(setresuid(kNobody, kNobody, kNobody), "setresuid");
   }
-  kill(0, SIGKILL);
-  _exit(0);
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[2] = {};
+  if (was_root)
+    data[0].effective = data[0].permitted = data[0].inheritable = 1U << CAP_DAC_READ_SEARCH;
+  check(syscall(SYS_capset, &header, data), "capset");
+  if (!was_root) return;
+  check(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0), "prctl");
+  check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl");  // so that /proc/self is its own
 }
 
-}  // namespace
-
-void end_group_with(int lifeline) {
-  const auto fail = [] { throw std::system_error(errno, std::generic_category(), "watching"); };
-  if (fcntl(lifeline, F_GETFD) < 0) fail();
-  const pid_t child = fork();
-  if (child < 0) fail();
-  if (child == 0) {
-    const pid_t watcher = fork();
-    if (watcher == 0) watch(lifeline);
-    _exit(watcher < 0 ? 1 : 0);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  close(lifeline);
-  if (status != 0) throw std::runtime_error("watching: no process could be started");
-}
-
-std::string_view isolation_name(Isolation isolation) {
-  switch (isolation) {
-    case Isolation::none:
-      return "none";
-    case Isolation::limits:
-      return "limits";
-    case Isolation::seccomp:
-      return "seccomp";
-  }
-  return "none";
-}
-
-Isolation enter_sandbox(const SandboxOptions& options) {
+void set_limits(const SandboxOptions& options) {
   limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
   limit(RLIMIT_FSIZE, options.file_size, "RLIMIT_FSIZE");
   limit(RLIMIT_NOFILE, options.open_files, "RLIMIT_NOFILE");
@@ -137,9 +199,32 @@ Isolation enter_sandbox(const SandboxOptions& options) {
   // addresses that are only reserved: an interpreter with a few libraries holds many gigabytes of
   // those. A program under AddressSanitizer or ThreadSanitizer holds terabytes of both kinds.
   if (!kSanitized) limit(RLIMIT_DATA, options.memory, "RLIMIT_DATA");
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+  // In a user namespace of its own it counts this sandbox's processes alone.
+  if (options.level == Isolation::full) limit(RLIMIT_NPROC, options.processes, "RLIMIT_NPROC");
+}
+
+}  // namespace
+
+std::string_view isolation_name(Isolation isolation) {
+  return kNames[static_cast<std::size_t>(isolation)];
+}
+
+Isolation parse_isolation(std::string_view name) {
+  const auto* found = std::find(std::begin(kNames), std::end(kNames), name);
+  if (found == std::end(kNames)) throw std::invalid_argument("isolation: " + std::string(name));
+  return static_cast<Isolation>(found - std::begin(kNames));
+}
+
+void enter_sandbox(const SandboxOptions& options) {
+  if (options.level >= Isolation::limits) set_limits(options);
+  if (options.level == Isolation::full) give_up_privileges();
+  // Asked for when the privileges are gone: to lose them takes it back.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
     throw std::system_error(errno, std::generic_category(), "prctl");
-  return load_filter(options.may_execute) ? Isolation::seccomp : Isolation::limits;
+  if (options.level == Isolation::none) return;
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    throw std::system_error(errno, std::generic_category(), "prctl");
+  if (options.level >= Isolation::seccomp) load_filter(options);
 }
 
 }  // namespace zeroth

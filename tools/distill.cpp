@@ -96,7 +96,7 @@ int run_distill(int argc, char** argv) {
   config.base_model_name_or_path = model_directory(config.base_model_name_or_path);
   config.student = model_directory(config.student);
   const DistillData data = load_distill_data(config);
-  const WeightedRewards rewards = named_rewards(config.reward_funcs, {}, config);
+  const WeightedRewards rewards = named_rewards(config.reward_funcs, {}, config, {}, {config.output_dir});
   try_on(rewards, data.train);
   try_on(rewards, data.test);
   if (options.dry_run) {

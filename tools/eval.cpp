@@ -147,8 +147,12 @@ class SampleSink {
         on_error_(parse_on_reward_error(config.reward_on_error)),
         problems_(problems),
         output_(config.output) {
-    rewards_ = make_rewards(names_, config);
-    for (const std::unique_ptr<Reward>& reward : rewards_) try_on(*reward, problems);
+    rewards_ = make_rewards(names_, config, {}, {config.output});
+    for (std::size_t r = 0; r < rewards_.size(); ++r) {
+      try_on(*rewards_[r], problems);
+      const std::string isolation = isolation_of(*rewards_[r], names_[r]);
+      if (!isolation.empty()) std::cerr << "reward in a process: " << isolation << "\n";
+    }
   }
 
   /// Creates the file of completions, where one is asked for.

@@ -58,10 +58,11 @@ int run_grpo(int argc, char** argv) {
   const auto seed = static_cast<std::uint64_t>(config.seed);
   const PromptTemplate prompt_template = named_prompt(config.prompt_template);
   std::function<void()> check_stop;  // from when there is somebody to ask for it
-  const WeightedRewards rewards =
-      named_rewards(config.reward_funcs, config.reward_weights, config, [&check_stop] {
-        if (check_stop) check_stop();
-      });
+  const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config,
+                                                [&check_stop] {
+                                                  if (check_stop) check_stop();
+                                                },
+                                                {config.output_dir, config.worker_token_file});
   const std::vector<Problem> problems =
       load_problems(config.dataset_name, config.dataset_split, "train", config.columns, seed);
   try_on(rewards, problems);

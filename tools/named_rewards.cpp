@@ -24,15 +24,26 @@ std::vector<RewardItem> first_items(std::span<const Problem> problems) {
   return trial_items(items);
 }
 
+// A file that was not asked for is no file.
+std::vector<std::string> without_empty(std::vector<std::string> paths) {
+  std::erase(paths, "");
+  return paths;
+}
+
 }  // namespace
 
 std::vector<std::unique_ptr<Reward>> make_rewards(const std::vector<std::string>& names,
                                                   const NamedRewardOptions& host,
-                                                  std::function<void()> check_stop) {
+                                                  std::function<void()> check_stop,
+                                                  const std::vector<std::string>& hidden) {
   RewardOptions options{.extraction = parse_extraction(host.answer_rules),
                         .host = {.python = host.reward_python,
                                  .timeout = host.reward_timeout,
                                  .memory = host.reward_memory,
+                                 .sandbox = parse_isolation(host.sandbox),
+                                 .sandbox_min = parse_isolation(host.sandbox_min),
+                                 .readable = host.sandbox_paths,
+                                 .hidden = without_empty(hidden),
                                  .check_stop = std::move(check_stop)}};
   const std::string config = read_reward_config(host.reward_config);
   check_reward_words(config, names);
@@ -46,8 +57,9 @@ std::vector<std::unique_ptr<Reward>> make_rewards(const std::vector<std::string>
 
 WeightedRewards named_rewards(const std::vector<std::string>& names,
                               const std::vector<double>& weights, const NamedRewardOptions& host,
-                              std::function<void()> check_stop) {
-  return WeightedRewards(make_rewards(names, host, std::move(check_stop)), weights,
+                              std::function<void()> check_stop,
+                              const std::vector<std::string>& hidden) {
+  return WeightedRewards(make_rewards(names, host, std::move(check_stop), hidden), weights,
                          parse_on_reward_error(host.reward_on_error));
 }
 
@@ -107,13 +119,21 @@ std::vector<std::string> reward_identities(const WeightedRewards& rewards,
   return identities;
 }
 
+std::string isolation_of(const Reward& reward, const std::string& name) {
+  const auto* hosted = dynamic_cast<const HostedReward*>(&reward);
+  if (hosted == nullptr) return "";
+  std::string text = std::string(hosted->name()) + " (" + name + ", " +
+                     std::string(isolation_name(*hosted->isolation()));
+  if (!hosted->isolation_reason().empty())
+    text += "; refused here is " + std::string(hosted->isolation_reason());
+  return text + ")";
+}
+
 std::string isolation_of(const WeightedRewards& rewards, const std::vector<std::string>& names) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto* hosted = dynamic_cast<const HostedReward*>(&rewards.reward(i));
-    if (hosted == nullptr) continue;
-    text += (text.empty() ? "" : ", ") + std::string(hosted->name()) + " (" + names[i] + ", " +
-            std::string(hosted->isolation()) + ")";
+    const std::string one = isolation_of(rewards.reward(i), names[i]);
+    if (!one.empty()) text += (text.empty() ? "" : ", ") + one;
   }
   return text;
 }

@@ -15,16 +15,19 @@
 namespace zeroth {
 
 /// Throws InputError for an unknown name, a reward of the user's own that cannot be loaded, and for
-/// a reward_config that is no such thing or sets what is not there. `check_stop` is RewardHost's.
+/// a reward_config that is no such thing or sets what is not there. `check_stop` and `hidden` are
+/// RewardHost's; an empty path among these is none.
 std::vector<std::unique_ptr<Reward>> make_rewards(const std::vector<std::string>& names,
                                                   const NamedRewardOptions& host,
-                                                  std::function<void()> check_stop = {});
+                                                  std::function<void()> check_stop = {},
+                                                  const std::vector<std::string>& hidden = {});
 
 /// The same, weighted. InputError for a wrong number of weights too.
 WeightedRewards named_rewards(const std::vector<std::string>& names,
                               const std::vector<double>& weights,
                               const NamedRewardOptions& host = {},
-                              std::function<void()> check_stop = {});
+                              std::function<void()> check_stop = {},
+                              const std::vector<std::string>& hidden = {});
 
 /// Tries rewards on the first problems with their own answers as completions, and looks at the
 /// reference of every problem. InputError for what cannot be right on any completion, and for a
@@ -48,5 +51,7 @@ std::vector<std::string> reward_identities(const WeightedRewards& rewards,
 /// "brevity (brevity.so, seccomp), …": the rewards among them that live in processes, and how far
 /// these are held; empty for none.
 std::string isolation_of(const WeightedRewards& rewards, const std::vector<std::string>& names);
+/// The same of one, and how it was named.
+std::string isolation_of(const Reward& reward, const std::string& name);
 
 }  // namespace zeroth

@@ -92,7 +92,7 @@ int run_list(int argc, char** argv) {
     const auto* hosted = dynamic_cast<const HostedReward*>(reward.get());
     if (hosted != nullptr)
       print_row(hosted->name(), std::string(hosted->description()) + " (" + name + ", isolation " +
-                                    std::string(hosted->isolation()) + ")");
+                                    std::string(isolation_name(*hosted->isolation())) + ")");
   }
   return kExitDone;
 }

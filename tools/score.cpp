@@ -185,6 +185,8 @@ int run_score(int argc, char** argv) {
   }
   if (!config.cases.empty()) return score_cases(config.cases, config.json);
   const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);
+  const std::string isolation = isolation_of(rewards, config.reward_funcs);
+  if (!isolation.empty()) std::cerr << "rewards in processes: " << isolation << "\n";
   const std::vector<ScoreRow> rows = read_score_rows(config.dataset_name);
   if (options.dry_run) {
     std::cout << "would score " << rows.size() << " completions\n";

@@ -189,7 +189,10 @@ TEST_CASE("rewards: Ctrl-C does not wait for a reward that hangs", "[end_to_end]
                                           "        time.sleep(1000)\n"
                                           "    return [0.0] * len(completions)\n";
   const std::string arguments = kGrpo.with(
-      {{"output_dir", "run"}, {"reward_funcs", "python:slow.py:slow"}, {"reward_timeout", "1000"}});
+      {{"output_dir", "run"},
+       {"reward_funcs", "python:slow.py:slow"},
+       {"sandbox", "seccomp"},  // as it writes a file beside itself
+       {"reward_timeout", "1000"}});
   std::ofstream(directory / "script")
       << "'" ZEROTH_BINARY "' " << arguments << " >out 2>err & P=$!\n"
       << "for i in $(seq 600); do [ -e hangs ] && break; sleep 0.1; done\n"

@@ -1,6 +1,6 @@
-// libFuzzer: any bytes are a frame's header, a greeting, a request or a reply of a reward's
-// process, or they are refused; what was read reads the same when it is written again. The first
-// byte of an input says what the others are.
+// libFuzzer: any bytes are a frame's header, a start, a greeting, a request or a reply of a
+// reward's process, or they are refused; what was read reads the same when it is written again. The
+// first byte of an input says what the others are.
 //
 //   tools/setup fuzz
 //   build/fuzz/tests/fuzz/host_protocol_fuzz -max_len=4096
@@ -47,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   try {
-    switch (data[0] % 4) {
+    switch (data[0] % 5) {
       case 0:
         read_header(bytes);
         break;
@@ -56,6 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       case 2:
         read_reply(bytes);
+        break;
+      case 3:
+        require(zeroth::encode(zeroth::decode_start(bytes)) == bytes);
         break;
       default:
         require(zeroth::encode(zeroth::decode_greeting(bytes)) == bytes);

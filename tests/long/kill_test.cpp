@@ -123,6 +123,9 @@ std::string timeless(const std::string& metrics) {
     for (const char* key :
          {"step_time", "time/rollout", "time/reward", "time/learn", "time/journal"})
       json.erase(key);
+    std::erase_if(json, [](const auto& entry) {
+      return std::string_view(entry.key()).find("/seconds/") != std::string_view::npos;
+    });
     text += boost::json::serialize(json) + "\n";
   }
   return text;

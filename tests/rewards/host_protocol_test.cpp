@@ -76,13 +76,20 @@ TEST_CASE("host protocol: what is written is read", "[rewards]") {
   CHECK(failed.result == RewardResult::raised);
   CHECK(failed.message == "why");
   const HostGreeting greeting = decode_greeting(
-      encode({.accepted = true, .name = "n", .description = "d", .isolation = "i", .needs = "c"}));
+      encode(HostGreeting{.accepted = true, .name = "n", .description = "d", .needs = "c"}));
   CHECK(greeting.accepted);
-  CHECK(greeting.name + greeting.description + greeting.isolation + greeting.needs == "ndic");
+  CHECK(greeting.name + greeting.description + greeting.needs == "ndc");
   const HostGreeting refusal =
-      decode_greeting(encode({.field = "f", .expected = "e", .actual = "a"}));
+      decode_greeting(encode(HostGreeting{.field = "f", .expected = "e", .actual = "a"}));
   CHECK_FALSE(refusal.accepted);
   CHECK(refusal.field + refusal.expected + refusal.actual == "fea");
+  for (const bool in_sandbox : {true, false}) {
+    const HostStart start =
+        decode_start(encode({.in_sandbox = in_sandbox, .reason = "r", .process = 1 << 22}));
+    CHECK(start.in_sandbox == in_sandbox);
+    CHECK(start.reason == "r");
+    CHECK(start.process == 1 << 22);
+  }
 }
 
 TEST_CASE("host protocol: another number of outcomes than items, and failures of one",
@@ -104,15 +111,17 @@ TEST_CASE("host protocol: damaged bytes are read or refused", "[rewards]") {
   const std::string reply =
       encode(HostReply{.message = "m", .outcomes = {{.score = 1}, {.score = 2}}});
   const std::string greeting = encode(HostGreeting{.accepted = true, .name = "name"});
+  const std::string start = encode(HostStart{.reason = "none"});
   const std::function<void(const std::string&)> readers[] = {
       [](const std::string& bytes) { decode_request(bytes); },
       [](const std::string& bytes) {
         for (const RewardOutcome& outcome : decode_reply(bytes, 2).outcomes)
           REQUIRE(std::isfinite(outcome.score) == (outcome.result == RewardResult::scored));
       },
-      [](const std::string& bytes) { decode_greeting(bytes); }};
-  const std::string* texts[] = {&request, &reply, &greeting};
-  for (std::size_t r = 0; r < 3; ++r) {
+      [](const std::string& bytes) { decode_greeting(bytes); },
+      [](const std::string& bytes) { decode_start(bytes); }};
+  const std::string* texts[] = {&request, &reply, &greeting, &start};
+  for (std::size_t r = 0; r < std::size(texts); ++r) {
     readers[r](*texts[r]);
     for (std::size_t size = 0; size < texts[r]->size(); ++size)
       CHECK_THROWS_AS(readers[r](texts[r]->substr(0, size)), ProtocolError);

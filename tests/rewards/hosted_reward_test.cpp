@@ -167,7 +167,9 @@ TEST_CASE("hosted reward: kill -9 ends the reward's process and all that it star
   const pid_t trainer = fork();
   if (trainer == 0) {
     try {
-      const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host(1000.0));
+      RewardHost host = reward_host(1000.0);
+      host.sandbox = Isolation::seccomp;  // so that the file is seen; isolation_test.cpp has full
+      const auto reward = make_plugin_reward(WAYWARD_PLUGIN, host);
       reward->judge(std::vector<RewardItem>{{.completion = "tell", .reference = file}},
                     OnRewardError::exclude);
     } catch (...) {

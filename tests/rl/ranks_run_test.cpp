@@ -34,6 +34,9 @@ std::vector<std::string> timeless_metrics(const fs::path& output_dir) {
     for (const char* name :
          {"time/rollout", "time/reward", "time/learn", "time/journal", "step_time", "time"})
       metrics.erase(name);
+    std::erase_if(metrics, [](const auto& entry) {
+      return std::string_view(entry.key()).find("/seconds/") != std::string_view::npos;
+    });
     lines.push_back(boost::json::serialize(metrics));
   }
   return lines;

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,6 +73,41 @@ void fork_and_tell(const std::string& file) {
   for (;;) pause();
 }
 
+// As many processes as there may be, each of which makes more.
+void bomb() {
+  prctl(PR_SET_NAME, "zeroth-bomb");
+  for (;;) fork();
+}
+
+// A process that nobody waits for, in a session of its own where it may have one.
+void start_daemon() {
+  const pid_t child = fork();
+  if (child == 0) {
+    setsid();
+    prctl(PR_SET_NAME, "zeroth-daemon");
+    if (fork() == 0)
+      for (;;) pause();
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+}
+
+void chatter() {
+  const std::string line(1000, 'x');
+  for (;;) std::puts(line.c_str());
+}
+
+// Each of eight processes holds less than one may.
+void share_out() {
+  for (int i = 0; i < 8; ++i) {
+    if (fork() == 0) {
+      const std::string own(std::size_t{40} << 20, 'x');
+      for (;;) pause();
+    }
+  }
+  for (;;) pause();
+}
+
 double score_of(std::string_view completion, std::string_view reference) {
   if (completion == "segfault") segfault();
   if (completion == "abort") abort();
@@ -82,6 +119,12 @@ double score_of(std::string_view completion, std::string_view reference) {
   if (completion == "forge") answer_for(1);
   if (completion == "tell") fork_and_tell(std::string(reference));
   if (completion == "allocate") allocate();
+  if (completion == "bomb") bomb();
+  if (completion == "daemon") start_daemon();
+  if (completion == "chatter") chatter();
+  if (completion == "share out") share_out();
+  if (completion == "hundred gigabytes")
+    return static_cast<double>(std::string(std::size_t{100} << 30, 'x').size());
   if (completion == "throw") throw std::runtime_error("thrown by the plugin");
   if (completion == "nan") return std::nan("");
   if (completion == "infinity") return HUGE_VAL;
