@@ -49,6 +49,7 @@ struct HostedProgram {
   std::vector<std::string> arguments;      // kind, file and what else reward_child.cpp reads
   bool executes = false;                   // other programs
   std::vector<std::string> programs = {};  // interpreters among these; found in PATH
+  std::vector<std::string> files = {};     // that it is told to read, where they exist
 };
 
 class HostedReward final : public Reward {

@@ -72,6 +72,7 @@ std::unique_ptr<HostedReward> make_program_reward(const std::string& word, const
   arguments[0] = found(arguments[0]);
   HostedProgram program{.arguments = {"program", host.parameters}, .executes = true};
   program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
+  program.files = {arguments.begin() + 1, arguments.end()};
   return std::make_unique<HostedReward>(host, arguments[0], program);
 }
 

@@ -172,6 +172,8 @@ SandboxOptions sandbox_of(const RewardHost& host, const std::string& file,
   }
   for (const std::string& name : program.programs) view.add_program(name);
   if (program.executes) view.add_interpreter_of(file);
+  for (const std::string& name : program.files)
+    if (fs::is_regular_file(name)) view.add_file(name);
   for (const std::string& path : host.readable) view.add(path);
   options.readable = view.readable();
   for (const std::string& path : host.hidden) options.hidden.push_back(fs::absolute(path).string());

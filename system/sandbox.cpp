@@ -167,14 +167,19 @@ void load_filter(const SandboxOptions& options) {
 }
 
 // For good: what the process starts has none of it either. Root becomes nobody, whom RLIMIT_NPROC
-// binds and to whom no file of root's is open to write; reading is as it was.
-void give_up_privileges() {
+// binds. Root's files can be read as before, and run by one that may run programs, which takes the
+// right to write as well: but nothing that is mounted here can be written to, except /tmp.
+void give_up_privileges(bool may_execute) {
   const bool was_root = geteuid() == 0;
+  std::vector<int> kept;
+  if (was_root) kept.push_back(CAP_DAC_READ_SEARCH);
+  if (was_root && may_execute) kept.push_back(CAP_DAC_OVERRIDE);
   const auto check = [](long result, const char* what) {
     if (result != 0) throw std::system_error(errno, std::generic_category(), what);
   };
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
-    if (!was_root || capability != CAP_DAC_READ_SEARCH) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    if (std::find(kept.begin(), kept.end(), capability) == kept.end())
+      prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   if (was_root) {
     check(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl");
     check(setgroups(0, nullptr), "setgroups");
@@ -183,11 +188,12 @@ void give_up_privileges() {
   }
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct data[2] = {};
-  if (was_root)
-    data[0].effective = data[0].permitted = data[0].inheritable = 1U << CAP_DAC_READ_SEARCH;
+  for (const int capability : kept) data[0].permitted |= 1U << capability;
+  data[0].effective = data[0].inheritable = data[0].permitted;
   check(syscall(SYS_capset, &header, data), "capset");
   if (!was_root) return;
-  check(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0), "prctl");
+  for (const int capability : kept)
+    check(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl");
   check(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl");  // so that /proc/self is its own
 }
 
@@ -217,7 +223,7 @@ Isolation parse_isolation(std::string_view name) {
 
 void enter_sandbox(const SandboxOptions& options) {
   if (options.level >= Isolation::limits) set_limits(options);
-  if (options.level == Isolation::full) give_up_privileges();
+  if (options.level == Isolation::full) give_up_privileges(options.may_execute);
   // Asked for when the privileges are gone: to lose them takes it back.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
     throw std::system_error(errno, std::generic_category(), "prctl");

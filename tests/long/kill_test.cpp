@@ -123,9 +123,10 @@ std::string timeless(const std::string& metrics) {
     for (const char* key :
          {"step_time", "time/rollout", "time/reward", "time/learn", "time/journal"})
       json.erase(key);
-    std::erase_if(json, [](const auto& entry) {
-      return std::string_view(entry.key()).find("/seconds/") != std::string_view::npos;
-    });
+    for (auto entry = json.begin(); entry != json.end();) {
+      const bool is_time = entry->key().find("/seconds/") != boost::json::string_view::npos;
+      entry = is_time ? json.erase(entry) : entry + 1;
+    }
     text += boost::json::serialize(json) + "\n";
   }
   return text;

@@ -34,9 +34,10 @@ std::vector<std::string> timeless_metrics(const fs::path& output_dir) {
     for (const char* name :
          {"time/rollout", "time/reward", "time/learn", "time/journal", "step_time", "time"})
       metrics.erase(name);
-    std::erase_if(metrics, [](const auto& entry) {
-      return std::string_view(entry.key()).find("/seconds/") != std::string_view::npos;
-    });
+    for (auto entry = metrics.begin(); entry != metrics.end();) {
+      const bool is_time = entry->key().find("/seconds/") != boost::json::string_view::npos;
+      entry = is_time ? metrics.erase(entry) : entry + 1;
+    }
     lines.push_back(boost::json::serialize(metrics));
   }
   return lines;
