@@ -207,7 +207,7 @@ class Object {
   std::string_view json(std::string_view name) const {
     std::string_view found;
     for_each([&](std::string_view key, std::string_view value) {
-      if (key == name && value != "null") found = value;
+      if (key == name) found = value == "null" ? std::string_view() : value;
     });
     return found;
   }

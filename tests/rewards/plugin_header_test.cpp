@@ -109,6 +109,8 @@ TEST_CASE("plugin header: columns by name and type", "[rewards]") {
   }
   CHECK(with_columns(*reward, "names x", "") == "0.000000");
   CHECK(with_columns(*reward, "names x", "{}") == "0.000000");
+  CHECK(with_columns(*reward, "number a", R"({"a": 1, "a": 2})") == "2.000000");  // the last counts
+  CHECK(with_columns(*reward, "has a", R"({"a": 1, "a": null})") == "0.000000");
 }
 
 TEST_CASE("plugin header: what is no JSON object is refused and nothing is read behind its end",
