@@ -142,7 +142,8 @@ class Descent {
   std::string limit_side_;     // + or - after a limit's point, or nothing
   std::size_t open_bars_ = 0;  // | that wait for their second
   std::vector<std::string>
-      variables_;  // of integrals that wait for their differential: "" or found
+      variables_;                     // of integrals that wait for their differential: "" or found
+  std::vector<std::string> indices_;  // of the sums and products that are being read
   Expression expression_;
 };
 

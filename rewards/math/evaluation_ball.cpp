@@ -93,6 +93,7 @@ bool Balls::leaf(Ball& out, const Node& node) {
   }
   if (node.kind == Kind::symbol) return symbol(out, node.text);
   if (node.kind != Kind::constant) return false;
+  if (find_binding(bound_, node.text) != nullptr) return symbol(out, node.text);
   if (node.text == "pi") {
     acb_const_pi(out.get(), bits_);
   } else if (node.text == "e") {

@@ -14,6 +14,8 @@ namespace {
 
 // Brackets within brackets. Far above what answers need, and low enough that giving up is cheap.
 constexpr int kMaxNesting = 32;
+// A longer text has more nodes than are allowed, or says little with many brackets.
+constexpr std::size_t kMaxTokensPerNode = 3;
 // Texts whose bars are tried in more than one way.
 constexpr std::size_t kMaxTokensWithBars = 64;
 constexpr std::uint32_t kMaxWaysOfBars = 16;
@@ -270,6 +272,7 @@ NodeId Descent::ratio() {
 // are tried in other ways.
 std::optional<Expression> parse_expression(std::vector<Token> tokens,
                                            const ExpressionLimits& limits) {
+  if (tokens.size() > kMaxTokensPerNode * limits.max_nodes) return std::nullopt;
   if (is_nested_too_deeply(tokens)) return std::nullopt;
   forget_sides(tokens);
   const auto bars = std::count_if(tokens.begin(), tokens.end(),

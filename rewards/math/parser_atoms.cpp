@@ -68,6 +68,9 @@ NodeId Descent::name() {
   const std::string text = peek().text;
   next();
   if (is_function_name(text)) return function(text);
+  if (std::find(indices_.begin(), indices_.end(), text) != indices_.end()) {
+    return make(Kind::symbol, {}, text);
+  }
   if (text == "pi" || text == "e" || text == "i" || text == "infinity") {
     return make(Kind::constant, {}, text);
   }

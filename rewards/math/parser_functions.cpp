@@ -123,7 +123,7 @@ NodeId Descent::overlined() {
   return is_complex ? make(Kind::function, {inner}, "conj") : inner;
 }
 
-// \sum_{k=1}^{n} and \prod: the term is a product.
+// \sum_{k=1}^{n} and \prod: the term is a product. In it the index is no constant: \sum_i i.
 NodeId Descent::over_index(Kind kind) {
   std::string index;
   std::optional<NodeId> low, high;
@@ -140,7 +140,9 @@ NodeId Descent::over_index(Kind kind) {
     }
   }
   if (!low || !high) throw NotAnExpression{};
+  indices_.push_back(index);
   const NodeId term = product();
+  indices_.pop_back();
   return make(kind, {*low, *high, term}, index);
 }
 

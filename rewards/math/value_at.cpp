@@ -134,7 +134,8 @@ class Bindings {
     acb_onei(imaginary_unit_.get());
     for (const Node& node : expression.nodes) {
       // That of \int dx need stand nowhere else.
-      const bool names_symbol = node.kind == Kind::symbol || node.kind == Kind::integral;
+      const bool names_symbol = node.kind == Kind::symbol || node.kind == Kind::integral ||
+                                node.kind == Kind::constant;  // i, where it is given a value
       if (!names_symbol || find_binding(innermost_, node.text) != nullptr) continue;
       if (const SymbolValue* value = value_of(node.text, values)) {
         if (const std::optional<Rational> exact = fraction(value->value)) {

@@ -113,6 +113,7 @@ TEST_CASE("parser: bars close what they can, or else open", "[rewards][math]") {
 TEST_CASE("parser: sums, products, limits, derivatives, integrals", "[rewards][math]") {
   CHECK(tree("\\sum_{k=1}^3 k^2 + 1") == "add(sum:k(1 3 pow(k 2)) 1)");
   CHECK(tree("\\prod^{n}_{i = 0} 2i") == "prod:i(0 n mul(2 i))");
+  CHECK(tree("i\\sum_{i=1}^3 2i") == "mul(i sum:i(1 3 mul(2 i)))");
   CHECK(tree("\\lim_{x \\to 3} x") == "lim:x(3 x)");
   CHECK(tree("\\lim_{x \\to 3^-} x") == "lim:x(3 words:- x)");
   CHECK(tree("\\lim_{x \\rightarrow 0^{+}} x") == "lim:x(0 words:+ x)");
@@ -207,6 +208,8 @@ TEST_CASE("parser: limits", "[rewards][math]") {
   CHECK_FALSE(parse_expression(sum));
   CHECK(parse_expression("1+1", {.max_nodes = 3}));
   CHECK_FALSE(parse_expression("1+1", {.max_nodes = 2}));
+  CHECK(parse_expression("(((1)))", {.max_nodes = 3}));
+  CHECK_FALSE(parse_expression("(((1)))", {.max_nodes = 2}));
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ TEST_CASE("value: complex numbers have two parts, and infinity has a sign", "[re
   CHECK(has_value("a + 2bi", "0.5 - 4*I", {{"a", "1/2"}, {"b", "-2"}}));
   CHECK_FALSE(has_value("a + 2bi", "0.5 + 4*I", {{"a", "1/2"}, {"b", "-2"}}));
   CHECK(has_value("3i", "3.0*I"));
+  CHECK(has_value("3i", "1.5", {{"i", "1/2"}}));
+  CHECK(has_value("i \\prod_{i=1}^{3} (i + 1)", "24*I"));
   CHECK(has_value("\\infty", "oo"));
   CHECK(has_value("-\\infty", "-oo"));
   CHECK_FALSE(has_value("\\infty", "-oo"));
