@@ -15,6 +15,7 @@
 #include "rewards/script_host.h"
 #include "rewards/tag_reward.h"
 #include "rewards/text_reward.h"
+#include "rewards/tool_call_reward.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
 
@@ -89,6 +90,8 @@ constexpr std::array kEntries = {
         "tag_pairs", "0.25 for <think>…</think> and 0.75 for <answer>…</answer>"),
     row<NoParameters, make_think_format_reward>(
         "think_format", "1 when the completion begins with its only <think>…</think>, else 0"),
+    row<ToolCallConfig, make_tool_call_reward>(
+        "tool_call", "1 when all calls are JSON that matches the tools' schemas, else 0"),
 };
 
 RewardHost with_parameters(const RewardOptions& options) {
