@@ -21,6 +21,15 @@ JsonReader parse_or_read(const std::string& config) {
                     .actual = config});
 }
 
+// 1e999 can be read and not be written.
+void check_finite(const JsonReader& json) {
+  if (json.value().is_double()) json.as_double();
+  if (json.value().is_object())
+    for (const std::string& key : json.keys()) check_finite(json.child(key));
+  if (json.value().is_array())
+    for (const JsonReader& element : json.elements()) check_finite(element);
+}
+
 }  // namespace
 
 std::string read_reward_config(const std::string& config) {
@@ -30,6 +39,7 @@ std::string read_reward_config(const std::string& config) {
   for (const std::string& word : words) {
     if (!json.child(word).value().is_object()) json.fail(word, "an object of parameters");
   }
+  check_finite(json);
   return words.empty() ? "" : write_json(json.value());
 }
 

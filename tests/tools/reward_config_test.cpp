@@ -33,6 +33,8 @@ TEST_CASE("reward config: what is neither an object of objects nor a file is ref
   CHECK_THROWS_WITH(read_reward_config(R"({"length": )"), Contains("valid JSON"));
   CHECK_THROWS_WITH(read_reward_config(R"({"length": 2})"),
                     "reward_config: length: expected an object of parameters, got 2");
+  CHECK_THROWS_WITH(read_reward_config(R"({"length": {"max": [1, 1e999]}})"),
+                    Contains("length.max[1]: expected a finite number"));
 }
 
 TEST_CASE("reward config: a word that is not in reward_funcs is refused", "[tools]") {
