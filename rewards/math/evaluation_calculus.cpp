@@ -12,6 +12,8 @@ namespace {
 constexpr slong kShortSeries = 8, kLongSeries = 20;  // terms that limits are sought with
 constexpr slong kMaxIntegralBits = 256;              // of those that are enclosed numerically
 constexpr slong kIntegrandValues = 1000;
+constexpr slong kMaxNodes =
+    48;  // of a Gauss-Legendre rule: finding those of larger ones takes milliseconds
 
 // -1 or 1 times infinity; 0 is everything else.
 int infinite(const Expression& expression, NodeId id) {
@@ -127,7 +129,7 @@ bool Balls::numeric_integral(Ball& out, const Node& node, const Ball& low, const
   if (!acb_is_real(low.get()) || !acb_is_real(high.get())) return false;
   acb_calc_integrate_opt_t options;
   acb_calc_integrate_opt_init(options);
-  options->deg_limit = bits_;
+  options->deg_limit = kMaxNodes;
   options->eval_limit = kIntegrandValues;
   options->depth_limit = 32;
   mag_t tolerance;
