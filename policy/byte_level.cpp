@@ -1,7 +1,6 @@
 #include "policy/byte_level.h"
 
 #include <array>
-#include <unordered_map>
 
 namespace zeroth {
 namespace {
@@ -63,18 +62,29 @@ std::string byte_level_character(std::uint8_t byte) {
 }
 
 std::optional<std::string> byte_level_bytes(std::string_view token) {
+  constexpr std::size_t kEnd = 0x144;  // behind the last character of the alphabet
   static const auto byte_of = [] {
-    std::unordered_map<std::string, char> made;
-    for (std::size_t byte = 0; byte < 256; ++byte)
-      made[characters()[byte]] = static_cast<char>(byte);
+    std::array<std::int16_t, kEnd> made;
+    made.fill(-1);
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      const std::string& c = characters()[byte];
+      const auto first = static_cast<std::uint8_t>(c[0]);
+      made[c.size() == 1 ? first
+                         : (first & 0x1FU) << 6U | (static_cast<std::uint8_t>(c[1]) & 0x3FU)] =
+          static_cast<std::int16_t>(byte);
+    }
     return made;
   }();
   std::string bytes;
   while (!token.empty()) {
     const Character character = read_utf8(token);
-    const auto found = byte_of.find(std::string(token.substr(0, character.size)));
-    if (!character.valid || found == byte_of.end()) return std::nullopt;
-    bytes += found->second;
+    if (!character.valid || character.size > 2) return std::nullopt;
+    const auto first = static_cast<std::uint8_t>(token[0]);
+    const std::size_t code_point =
+        character.size == 1 ? first
+                            : (first & 0x1FU) << 6U | (static_cast<std::uint8_t>(token[1]) & 0x3FU);
+    if (code_point >= kEnd || byte_of[code_point] < 0) return std::nullopt;
+    bytes += static_cast<char>(byte_of[code_point]);
     token.remove_prefix(character.size);
   }
   return bytes;

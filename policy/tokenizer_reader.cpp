@@ -69,7 +69,7 @@ std::shared_ptr<const TokenizerParts> TokenizerReader::read() {
     if (unk_id < 0) model.fail("unk_token", "a token of the vocabulary");
   }
   std::vector<BpeMerge> merges = read_merges(model, options);
-  parts_->bpe = Bpe(std::move(options), vocab_, std::move(merges), unk_id);
+  parts_->bpe = Bpe(std::move(options), vocab_, std::move(model_ids_), std::move(merges), unk_id);
   return parts_;
 }
 

@@ -26,6 +26,7 @@ int run_reward(int argc, char** argv);
 int run_sample(int argc, char** argv);
 int run_score(int argc, char** argv);
 int run_sft(int argc, char** argv);
+int run_tokenize(int argc, char** argv);
 int run_worker(int argc, char** argv);
 
 }  // namespace zeroth

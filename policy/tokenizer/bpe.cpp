@@ -24,11 +24,12 @@ std::string fallback_spelling(int byte) {
 
 }  // namespace
 
-Bpe::Bpe(BpeOptions options, std::span<const BpeToken> vocab, std::vector<BpeMerge> merges,
-         std::int32_t unk_id)
-    : options_(std::move(options)), merges_(std::move(merges)), unk_id_(unk_id) {
-  spellings_.reserve(vocab.size());
-  for (const BpeToken& token : vocab) spellings_.insert(token.spelling, token.id);
+Bpe::Bpe(BpeOptions options, std::span<const BpeToken> vocab, IdTable ids,
+         std::vector<BpeMerge> merges, std::int32_t unk_id)
+    : options_(std::move(options)),
+      spellings_(std::move(ids)),
+      merges_(std::move(merges)),
+      unk_id_(unk_id) {
   table_.reserve(merges_.size());
   for (std::size_t rank = 0; rank < merges_.size(); ++rank) {
     table_.insert(merges_[rank], static_cast<std::int32_t>(rank));
@@ -42,11 +43,14 @@ Bpe::Bpe(BpeOptions options, std::span<const BpeToken> vocab, std::vector<BpeMer
   // such a piece takes one look.
   IdTable whole;
   whole.reserve(vocab.size());
-  Ids ids;
+  Ids merged;
   for (const BpeToken& token : vocab) {
     const std::string_view text = options_.bytes ? token.bytes : token.spelling;
-    ids.clear();
-    if (!options_.ignore_merges && (encode(text, ids) || ids != Ids{token.id})) continue;
+    merged.clear();
+    if (!options_.ignore_merges &&
+        (encode(text, merged) || merged.size() != 1 || merged[0] != token.id)) {
+      continue;
+    }
     whole.insert(text, token.id);
   }
   whole_ = std::move(whole);

@@ -36,10 +36,10 @@ struct BpeToken {
 class Bpe {
  public:
   Bpe() = default;
-  /// The texts of `vocab` outlive this. Merges in the order of their rank, no pair twice;
-  /// `unk_id`: -1 for none.
-  Bpe(BpeOptions options, std::span<const BpeToken> vocab, std::vector<BpeMerge> merges,
-      std::int32_t unk_id);
+  /// `ids` are those of the spellings in `vocab`, whose texts outlive this. Merges in the order of
+  /// their rank, no pair twice; `unk_id`: -1 for none.
+  Bpe(BpeOptions options, std::span<const BpeToken> vocab, IdTable ids,
+      std::vector<BpeMerge> merges, std::int32_t unk_id);
 
   /// Appends the ids of `piece`. Where a byte or character has no token and no stand-in, its offset
   /// comes back, and `out` is what it was.
