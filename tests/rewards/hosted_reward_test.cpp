@@ -246,9 +246,15 @@ TEST_CASE("hosted reward: in a weighted sum, each policy", "[rewards]") {
 // What a reward in a process costs beside the same rule called here: rewards_test "[timing]" prints
 // the figures of docs/rewards.md.
 TEST_CASE("hosted reward: time per item", "[.][timing]") {
-  const std::string completion = "<think>" + std::string(200, 'x') + "</think><answer>42</answer>";
-  const std::vector<RewardItem> items(
-      64, RewardItem{.prompt = "What is 40 + 2?", .completion = completion, .reference = "42"});
+  std::string completion = "<think></think><answer>42</answer>";
+  completion.insert(7, 512 - completion.size(), 'x');
+  const std::vector<RewardItem> items(100,
+                                      RewardItem{.prompt = "What is 40 + 2?",
+                                                 .completion = completion,
+                                                 .reference = "42",
+                                                 .columns_json = R"({"level": 3, "topic": "sums"})",
+                                                 .num_tokens = 150,
+                                                 .max_tokens = 200});
   const LoadedPlugin loaded(EXAMPLE_CPP_PLUGIN, "{}");
   const auto time = [&](const char* name, int calls, const std::function<void()>& call) {
     double best = HUGE_VAL;
@@ -260,16 +266,24 @@ TEST_CASE("hosted reward: time per item", "[.][timing]") {
       best = std::min(best, spent.count() / calls);
     }
     WARN(name << ": " << best << " us, " << best / static_cast<double>(items.size())
-              << " us for each of 64 items");
+              << " us for each of 100 items");
   };
   time("in this process", 1000, [&] { loaded.call(items); });
-  const auto plugin = make_plugin_reward(EXAMPLE_CPP_PLUGIN, reward_host());
-  time("plugin", 50, [&] { plugin->score(items); });
+  for (const Isolation level :
+       {Isolation::none, Isolation::limits, Isolation::seccomp, Isolation::full}) {
+    RewardHost host = reward_host();
+    host.sandbox = level;
+    host.sandbox_min = Isolation::none;
+    const auto plugin = make_plugin_reward(EXAMPLE_CPP_PLUGIN, host);
+    const std::string name(isolation_name(*plugin->isolation()));
+    time(("plugin, " + name).c_str(), 50, [&] { plugin->score(items); });
+    time(("start and end of a plugin, " + name).c_str(), 1,
+         [&] { make_plugin_reward(EXAMPLE_CPP_PLUGIN, host); });
+  }
   const auto script = make_script_reward("python:" ZEROTH_SOURCE_DIR
                                          "/rewards/examples/example_reward.py:example_reward",
                                          reward_host());
   time("script", 20, [&] { script->score(items); });
-  time("start of a plugin", 1, [&] { make_plugin_reward(EXAMPLE_CPP_PLUGIN, reward_host()); });
 }
 
 }  // namespace
