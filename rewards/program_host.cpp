@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <sstream>
 #include <system_error>
 
@@ -31,18 +32,28 @@ std::vector<std::string> parse(const std::string& word) {
   return parts;
 }
 
-// As a path: a name is looked for here and in PATH.
-std::string found(const std::string& file) {
+// As a path in PATH, where `file` is a name and there is none here.
+std::optional<std::string> in_path(const std::string& file) {
   namespace fs = std::filesystem;
   const char* path = std::getenv("PATH");
   if (file.find('/') != std::string::npos || fs::exists(file) || path == nullptr)
-    return fs::absolute(file).string();
+    return std::nullopt;
   std::istringstream directories(path);
   for (std::string directory; std::getline(directories, directory, ':');) {
     const fs::path candidate = fs::path(directory) / file;
     if (access(candidate.c_str(), X_OK) == 0) return candidate.string();
   }
-  return fs::absolute(file).string();
+  return std::nullopt;
+}
+
+// What the reward is, of a program found in PATH and its arguments: the file that it is told to
+// run, if it is told one.
+std::string subject_of(const std::vector<std::string>& arguments) {
+  const auto is_file = [](const std::string& text) {
+    return std::filesystem::is_regular_file(text);
+  };
+  const auto found = std::find_if(arguments.begin() + 1, arguments.end(), is_file);
+  return found == arguments.end() ? arguments[0] : *found;
 }
 
 std::string name_of(const std::string& file) {
@@ -69,15 +80,17 @@ bool names_program(std::string_view word) {
 
 std::unique_ptr<HostedReward> make_program_reward(const std::string& word, const RewardHost& host) {
   std::vector<std::string> arguments = parse(word);
-  arguments[0] = found(arguments[0]);
-  HostedProgram program{.arguments = {"program", host.parameters}, .executes = true};
+  const std::optional<std::string> interpreter = in_path(arguments[0]);
+  arguments[0] = interpreter ? *interpreter : std::filesystem::absolute(arguments[0]).string();
+  const std::string file = interpreter ? subject_of(arguments) : arguments[0];
+  HostedProgram program{.arguments = {"program", host.parameters, file}, .executes = true};
   program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
   program.files = {arguments.begin() + 1, arguments.end()};
-  return std::make_unique<HostedReward>(host, arguments[0], program);
+  return std::make_unique<HostedReward>(host, file, program);
 }
 
-void serve_program(const std::vector<std::string>& arguments, const std::string& parameters,
-                   int channel) {
+void serve_program(const std::string& file, const std::vector<std::string>& arguments,
+                   const std::string& parameters, int channel) {
   std::unique_ptr<LineProgram> program;
   try {
     program = std::make_unique<LineProgram>(arguments, "ZEROTH_REWARD_PARAMETERS=" + parameters);
@@ -87,12 +100,11 @@ void serve_program(const std::vector<std::string>& arguments, const std::string&
                                               .expected = "a program that can be started",
                                               .actual = error.code().message()}));
   }
-  serve_items(
-      channel,
-      {.accepted = true,
-       .name = name_of(arguments[0]),
-       .description = "answers of " + std::filesystem::path(arguments[0]).filename().string()},
-      [&](std::span<const RewardItem> items) { return ask(*program, items); });
+  serve_items(channel,
+              {.accepted = true,
+               .name = name_of(file),
+               .description = "answers of " + std::filesystem::path(file).filename().string()},
+              [&](std::span<const RewardItem> items) { return ask(*program, items); });
 }
 
 }  // namespace zeroth

@@ -19,13 +19,14 @@ namespace zeroth {
 bool names_program(std::string_view word);
 
 /// Spaces end FILE and arguments, of which none has one. A FILE without a slash is looked for here,
-/// then in PATH. The reward's name is that of the file without its ending. InputError when there is
-/// none or it cannot be started.
+/// then in PATH; one found there is an interpreter, and the reward is the first argument that is a
+/// file, where there is one. The reward's name is that of its file without the ending. InputError
+/// when there is none or it cannot be started.
 std::unique_ptr<HostedReward> make_program_reward(const std::string& word, const RewardHost& host);
 
 /// The child's side, in the sandbox already: starts arguments[0] and answers on descriptor
-/// `channel` for it until that is closed.
-void serve_program(const std::vector<std::string>& arguments, const std::string& parameters,
-                   int channel);
+/// `channel` for it until that is closed. `file` names the reward.
+void serve_program(const std::string& file, const std::vector<std::string>& arguments,
+                   const std::string& parameters, int channel);
 
 }  // namespace zeroth

@@ -82,7 +82,8 @@ std::function<void()> read_program(Arguments& arguments) {
   const std::string kind = arguments.next();
   if (kind == "program") {
     const std::string parameters = arguments.next();
-    return [=, command = arguments.rest()] { serve_program(command, parameters, kChannel); };
+    const std::string file = arguments.next();
+    return [=, command = arguments.rest()] { serve_program(file, command, parameters, kChannel); };
   }
   const std::string file = arguments.next();
   if (kind == "plugin") {

@@ -13,7 +13,7 @@
 namespace zeroth {
 
 /// `reward-host SANDBOX… plugin FILE PARAMETERS`, `… script FILE FUNCTION PYTHON PARAMETERS` or `…
-/// program PARAMETERS FILE ARGUMENT…`: starts the process in a sandbox that sandbox_arguments
+/// program PARAMETERS NAMED FILE ARGUMENT…`: starts the process in a sandbox that sandbox_arguments
 /// describe, says on descriptor 3 how that went (HostStart) and has it serve there until that is
 /// closed. Returns the exit code, or ends as the process does.
 int run_reward_child(int argc, char** argv);

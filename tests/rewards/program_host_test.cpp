@@ -123,6 +123,16 @@ TEST_CASE("program host: what a program suffers from its past is no item's fault
   CHECK(reward->num_restarts() > 0);
 }
 
+TEST_CASE("program host: a program found in PATH is an interpreter, and the reward what it runs",
+          "[rewards]") {
+  const auto reward = program("sh " + kPrograms + "size.sh parameters");
+  CHECK(reward->name() == "size");
+  CHECK(reward->description() == "answers of size.sh");
+  CHECK(reward->file_sha256() == program(kPrograms + "size.sh")->file_sha256());
+  CHECK(reward->score(items_of({"a"})) == std::vector{2.0});
+  CHECK(program("cat")->name() == "cat");
+}
+
 TEST_CASE("program host: what is no program is refused with the reason", "[rewards]") {
   CHECK_THAT(refusal(""), Contains("expected exec:FILE, with arguments behind a space"));
   CHECK_THAT(refusal("./nowhere"), Contains("nowhere: ") && Contains("No such file"));
