@@ -75,6 +75,25 @@ TEST_CASE("hosted reward: what a process suffers from its past is no item's faul
   CHECK(texts == std::vector<std::string>{"4.000000", "4.000000", "2.000000"});
 }
 
+TEST_CASE("hosted reward: ten thousand items at once, in order, some of them fatal", "[rewards]") {
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
+  std::vector<std::string> completions;
+  for (std::size_t i = 0; i < 10'000; ++i) completions.emplace_back(i % 251, 'x');
+  for (const std::size_t at : {0, 63, 64, 5000, 9999}) completions[at] = "abort";
+  const std::vector<RewardOutcome> outcomes = outcomes_of(*reward, completions);
+  REQUIRE(outcomes.size() == completions.size());
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < completions.size(); ++i) {
+    if (completions[i] == "abort")
+      wrong += outcomes[i].result != RewardResult::crash;
+    else
+      wrong += outcomes[i].score != static_cast<double>(completions[i].size());
+  }
+  CHECK(wrong == 0);
+  CHECK(reward->take_call_seconds().size() >= 10'000 / 64);
+  CHECK(reward->take_call_seconds().empty());
+}
+
 TEST_CASE("hosted reward: a child is kept while it does not fail", "[rewards]") {
   const auto reward = make_plugin_reward(WAYWARD_PLUGIN, reward_host());
   for (int i = 0; i < 20; ++i) outcomes_of(*reward, {"a", "throw", "nan", "count"});
