@@ -236,6 +236,11 @@ void check(const ScoreConfig& c) {
     return;
   }
   require_text("dataset_name", "a JSONL file", c.dataset_name);
+  require_at_least("num_explained", 0, c.num_explained);
+  if (c.explain) {
+    require(c.reward_funcs.empty(), "explain", "to stand without reward_funcs", std::string("both"));
+    return require_answer_rules(c.answer_rules);
+  }
   check_rewards(c.reward_funcs);
   check_weights(c.reward_funcs, c.reward_weights);
   check_named_rewards(c);

@@ -433,6 +433,8 @@ struct ScoreConfig : NamedRewardOptions {
   std::vector<std::string> reward_funcs;
   std::vector<double> reward_weights;
   std::string cases;
+  bool explain = false;
+  std::int64_t num_explained = 0;
   bool json = false;
 };
 
@@ -444,7 +446,10 @@ void visit_fields(Visitor& v, ScoreConfig& c) {
   visit_fields(v, static_cast<NamedRewardOptions&>(c));
   v("cases", c.cases,
     "instead: JSONL file, or directory of such, of recorded cases to compare our verdicts with");
-  v("json", c.json, "print one JSON object; of cases, one a row and a summary");
+  v("explain", c.explain,
+    "instead: how each completion's answer is found by answer_rules, read and judged");
+  v("num_explained", c.num_explained, "of explain: the first completions; 0 = all");
+  v("json", c.json, "print one JSON object; of cases and explain, one a row");
 }
 
 /// zeroth init: a checkpoint with random weights.

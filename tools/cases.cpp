@@ -33,7 +33,10 @@ GradedCase grade_line(std::string_view line, const std::string& where) {
   try {
     const JsonReader row = JsonReader::parse(line, where);
     if (!row.value().is_object()) row.fail("an object");
-    if (row.has("id")) graded.id = row.get_string("id");
+    if (row.has("id")) {
+      const boost::json::value& id = row.child("id").value();
+      graded.id = id.is_string() ? std::string(id.get_string()) : write_json(id);
+    }
     graded.is_disputed = row.has("disputed") || row.has("policy_note");
     const std::string kind = case_kind(row);
     graded.result.mode = kind;

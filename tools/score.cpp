@@ -17,6 +17,7 @@
 #include "system/file.h"
 #include "system/json.h"
 #include "tools/commands.h"
+#include "tools/explain_answers.h"
 #include "tools/named_rewards.h"
 #include "tools/options.h"
 #include "tools/score_cases.h"
@@ -168,6 +169,19 @@ void check_rows(const WeightedRewards& rewards, const std::vector<ScoreRow>& row
     check_references(rewards.reward(i), references, places);
 }
 
+int explain_file(const ScoreConfig& config) {
+  const std::vector<ScoreRow> rows = read_rows(config.dataset_name);
+  std::vector<AnswerToExplain> answers;
+  for (const ScoreRow& row : rows) {
+    const bool enough = config.num_explained > 0 &&
+                        answers.size() == static_cast<std::size_t>(config.num_explained);
+    if (enough) break;
+    answers.push_back({.completion = row.completion, .reference = row.reference, .line = row.line});
+  }
+  explain_answers(answers, parse_extraction(config.answer_rules), config.json);
+  return kExitDone;
+}
+
 }  // namespace
 
 int run_score(int argc, char** argv) {
@@ -184,6 +198,7 @@ int run_score(int argc, char** argv) {
     return kExitDone;
   }
   if (!config.cases.empty()) return score_cases(config.cases, config.json);
+  if (config.explain) return explain_file(config);
   const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config);
   const std::string isolation = isolation_of(rewards, config.reward_funcs);
   if (!isolation.empty()) std::cerr << "rewards in processes: " << isolation << "\n";

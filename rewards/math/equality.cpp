@@ -41,6 +41,12 @@ class Comparer {
     if (is_relation(a) || is_relation(b)) return regions_equal(a, b);
     if (is_inequalities(a) != is_inequalities(b)) return regions_equal(a, b);
 
+    if (is_set(a) || is_set(b)) {
+      const auto x = region_of(a, arena_, budget_);
+      if (const auto y = x ? region_of(b, arena_, budget_) : std::nullopt)
+        return same_region(*x, *y);
+    }
+
     const std::vector<Part> items_a = items(a);
     const std::vector<Part> items_b = items(b);
     if (items_a.size() != 1 || items_b.size() != 1) return lists_equal(a, items_a, b, items_b);
@@ -95,8 +101,50 @@ class Comparer {
     return true;
   }
 
-  // What a list holds; both values of a scalar with ±; else the part itself.
-  std::vector<Part> items(const Part& part) const {
+  // What may be intervals though it is no bracket.
+  static bool is_set(const Part& part) {
+    return part.kind() == Kind::set_union || part.kind() == Kind::set_difference ||
+           is_real_line(part);
+  }
+  static bool is_set_operation(const Part& part) {
+    return part.kind() == Kind::set_union || part.kind() == Kind::set_intersection ||
+           part.kind() == Kind::set_difference;
+  }
+
+  bool is_member(const Part& part, const std::vector<Part>& set) {
+    return std::any_of(set.begin(), set.end(),
+                       [&](const Part& other) { return equal(part, other); });
+  }
+
+  // What a union, an intersection or a difference of finite sets holds; nothing of intervals, and
+  // of sets that are too large.
+  std::optional<std::vector<Part>> members(const Part& part) {
+    if (part.kind() == Kind::bracket || part.kind() == Kind::words) return std::nullopt;
+    if (!is_set_operation(part)) return items(part);
+    std::optional<std::vector<Part>> result;
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const auto operand = members(part.child(i));
+      if (!operand || operand->size() > kMaxItems) return std::nullopt;
+      if (!result) {
+        result = operand;
+      } else if (part.kind() == Kind::set_union) {
+        result->insert(result->end(), operand->begin(), operand->end());
+        if (result->size() > kMaxItems) return std::nullopt;
+      } else {
+        const bool keeps_common = part.kind() == Kind::set_intersection;
+        std::erase_if(*result,
+                      [&](const Part& item) { return is_member(item, *operand) != keeps_common; });
+      }
+    }
+    if (result) result = without_repeats(*result);
+    return result;
+  }
+
+  // What a list or a finite set holds; both values of a scalar with ±; else the part itself.
+  std::vector<Part> items(const Part& part) {
+    if (is_set_operation(part)) {
+      if (auto known = members(part)) return *known;
+    }
     if (part.kind() != Kind::list) return both_signs(part);
     std::vector<Part> result;
     for (std::size_t i = 0; i < part.size(); ++i) {
@@ -267,8 +315,8 @@ class Comparer {
   }
 
   bool relations_equal(const Part& a, const Part& b) {
-    const auto x = region_of(a, arena_);
-    if (const auto y = x ? region_of(b, arena_) : std::nullopt) return same_region(*x, *y);
+    const auto x = region_of(a, arena_, budget_);
+    if (const auto y = x ? region_of(b, arena_, budget_) : std::nullopt) return same_region(*x, *y);
     const bool chain_a = a.node().text == "chain", chain_b = b.node().text == "chain";
     if (!chain_a && !chain_b) return links_equal(a, b);
     if (chain_a != chain_b || a.size() != b.size()) return no(Reason::different_kind);
@@ -292,14 +340,16 @@ class Comparer {
     if (!policy_.relation_for_set && !is_relation(b) && is_inequality(a)) {
       return no(Reason::different_kind);
     }
-    const auto x = region_of(a, arena_);
-    const auto y = x ? region_of(b, arena_) : std::nullopt;
+    const auto x = region_of(a, arena_, budget_);
+    const auto y = x ? region_of(b, arena_, budget_) : std::nullopt;
     if (!y) return no(Reason::different_kind);
     return same_region(*x, *y);
   }
 
   // Pieces in any order.
-  bool same_region(const std::vector<Interval>& x, std::vector<Interval> y) {
+  bool same_region(std::vector<Interval> x, std::vector<Interval> y) {
+    x = merged(std::move(x), budget_);
+    y = merged(std::move(y), budget_);
     if (x.size() != y.size()) return no(Reason::different);
     for (const Interval& piece : x) {
       const auto found = std::find_if(

@@ -75,8 +75,8 @@ std::size_t digits_at(std::string_view text, std::size_t at) {
   return end - at;
 }
 
-// "1,22" as "1.22", "1.234,5" as "1234.5"; nothing for other texts, and where the comma separates
-// thousands.
+// "1,22" as "1.22", "1.234,5" and "1 234,5" as "1234.5", "1 234" as "1234"; nothing for other
+// texts, and where the comma separates thousands.
 std::optional<std::string> with_decimal_point(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
@@ -88,12 +88,19 @@ std::optional<std::string> with_decimal_point(std::string_view text) {
   const bool leads_with_zero = text[at] == '0';
   result += text.substr(at, whole);
   at += whole;
-  bool has_groups = false;
+  bool has_groups = false, has_points = false;
   while (whole <= 3 && at < text.size() && text[at] == '.' && digits_at(text, at + 1) == 3) {
+    result += text.substr(at + 1, 3);
+    at += 4;
+    has_groups = has_points = true;
+  }
+  while (whole <= 3 && !has_points && at < text.size() && text[at] == ' ' &&
+         digits_at(text, at + 1) == 3) {
     result += text.substr(at + 1, 3);
     at += 4;
     has_groups = true;
   }
+  if (at == text.size() && has_groups && !has_points) return result;  // "1 234"
   if (at >= text.size() || text[at] != ',') return std::nullopt;
   const std::size_t places = digits_at(text, at + 1);
   const bool thousands = places == 3 && whole <= 3 && !has_groups && !leads_with_zero;

@@ -17,7 +17,8 @@ struct Readings {
   bool has_words = false;  // beside mathematics
   /// As mathematics; empty where it is none. The first is the usual reading; another one
   /// - has groups: "p=5,q=2;p=7,q=2" is (p=5,q=2),(p=7,q=2);
-  /// - has a decimal comma, where that is asked for: "1,22" is 1.22, "1.234,5" is 1234.5.
+  /// - has a decimal comma, where that is asked for: "1,22" is 1.22, "1.234,5" is 1234.5, "1 234"
+  /// is 1234.
   std::vector<Expression> expressions;
 };
 

@@ -107,4 +107,19 @@ TEST_CASE("accuracy: a reference in a box is read as the box's content", "[rewar
   CHECK_FALSE(reward->wanted_instead_of("\\frac{1}{").empty());
 }
 
+TEST_CASE("math_reward: a verdict says why", "[rewards]") {
+  CHECK(judge_answer("1.0", "1").why == "same number");
+  CHECK(judge_answer("2", "1").why == "different numbers");
+  CHECK(judge_answer("312+176", "488").why == "arithmetic left to do");
+  CHECK_FALSE(judge_answer("312+176", "488").equal);
+  CHECK(judge_answer("312+176", "488", {.evaluated = false}).equal);
+  CHECK(judge_answer("1,22", "1.22", {.equality = {.decimal_comma = true}}).equal);
+}
+
+TEST_CASE("math_reward: a reference's boxes are its answer", "[rewards]") {
+  CHECK(reference_answer("so \\boxed{4}.") == "4");
+  CHECK(reference_answer("\\boxed{1} and \\boxed{2}") == "1, 2");
+  CHECK(reference_answer("5") == "5");
+}
+
 }  // namespace zeroth

@@ -8,6 +8,7 @@
 
 #include "system/error.h"
 #include "system/file.h"
+#include "system/json.h"
 #include "tests/support/temporary_directory.h"
 
 namespace zeroth {
@@ -77,6 +78,82 @@ TEST_CASE("cases: a row's line says verdict, label and reason", "[tools][cases]"
   CHECK(extraction.at("got").is_null());
   CHECK(extraction.at("ok") == true);  // nothing is what was expected
   CHECK(boost::json::parse(case_json(cases.at(2))).as_object().at("ok").is_null());
+}
+
+// Whether each row is right, in order: 1 and 0.
+std::string rightness(const std::string& lines) {
+  std::string result;
+  for (const GradedCase& one : graded(lines)) {
+    INFO(one.where << ": " << one.result.why);
+    REQUIRE(one.state == State::graded);
+    result += one.result.ok.value_or(false) ? '1' : '0';
+  }
+  return result;
+}
+
+std::string verdict_row(const char* mode, const char* gold, const char* pred, bool expected,
+                        const char* options = "{}") {
+  return write_json(boost::json::object{{"mode", mode},
+                                        {"gold", gold},
+                                        {"pred", pred},
+                                        {"expected", expected},
+                                        {"options", boost::json::parse(options)}}) +
+         "\n";
+}
+
+TEST_CASE("cases: options of a row decide where the answer is looked for", "[tools][cases]") {
+  const auto text = [](const char* pred, bool expected, const char* options) {
+    return rightness(verdict_row("text-vs-answer", "42", pred, expected, options));
+  };
+  CHECK(text("it is 42", true, "{}") == "1");
+  CHECK(text("it is 42", false, "{}") == "0");  // a label that is wrong shows
+  CHECK(text("it is 42", false, R"({"require_boxed": true})") == "1");
+  CHECK(text("\\boxed{42}", true, R"({"require_boxed": true})") == "1");
+  CHECK(text("just 42", false, R"({"require_answer_marker": true})") == "1");
+  CHECK(text("Answer: 42", true, R"({"require_answer_marker": true})") == "1");
+  CHECK(text("The answer is 42", false, R"({"answer_tag": "answer"})") == "1");
+  CHECK(text("<answer>42</answer>", true, R"({"answer_tag": "answer"})") == "1");
+  CHECK(text("so\nA: 42", true, R"({"answer_prefix": "A:"})") == "1");
+  CHECK(text("so 42\nA: 41", false, R"({"answer_prefix": "A:"})") == "1");
+  CHECK(rightness(verdict_row("text-vs-text", "$7$", "it is 7", false,
+                              R"({"extract": ["latex"]})")) == "1");
+  CHECK(rightness(verdict_row("text-vs-text", "$7$", "it is 7", true,
+                              R"({"extract": ["latex", "expr"]})")) == "1");
+}
+
+TEST_CASE("cases: options of a row decide what is the same", "[tools][cases]") {
+  const auto pair = [](const char* gold, const char* pred, bool expected, const char* options) {
+    return rightness(verdict_row("answer-vs-answer", gold, pred, expected, options));
+  };
+  CHECK(pair("1, 2", "2, 1", true, "{}") == "1");
+  CHECK(pair("1, 2", "2, 1", false, R"({"order_matters": true})") == "1");
+  CHECK(pair("1/3", "0.33", false, R"({"float_rounding": 6})") == "1");
+  CHECK(pair("1/3", "0.33", true, R"({"float_rounding": 2})") == "1");
+  CHECK(pair("f(x)", "f(y)", true, R"({"strict": false})") == "1");
+  CHECK(pair("[0,1]", "0 \\le x \\le 1", false, R"({"allow_set_relation_comp": false})") == "1");
+  CHECK(graded(verdict_row("answer-vs-answer", "1", "1", true, R"({"float_rounding": -1})"))
+            .front()
+            .state == State::broken);
+}
+
+TEST_CASE("cases: letters, numbers of LaTeX and cases meant to hang", "[tools][cases]") {
+  const auto letter = [](const char* text, const char* config, const char* expected) {
+    return rightness(
+        write_json(boost::json::object{{"mode", "extract-letter"},
+                                       {"text", text},
+                                       {"config", config},
+                                       {"expected_out", boost::json::parse(expected)}}));
+  };
+  CHECK(letter("The answer is U.", "StringExtractionConfig(strings=('U',))", R"(["u", "U"])") ==
+        "1");
+  CHECK(letter("The answer is U.", "StringExtractionConfig()", "[]") == "1");
+  CHECK(letter("A. It is", "StringExtractionConfig(lowercase=False)", R"(["A", "A"])") == "1");
+  CHECK(letter("A. It is", "StringExtractionConfig(lowercase=False)", R"(["a", "A"])") == "0");
+  CHECK(rightness(R"({"latex":"\\frac{x}{2}","value":"1.50000000000000","subs":{"x":"3"}})") ==
+        "1");
+  CHECK(rightness(R"({"latex":"\\frac{x}{2}","value":"1.60000000000000","subs":{"x":"3"}})") ==
+        "0");
+  CHECK(rightness(R"({"gold":"\\boxed{7}","pred":"\\boxed{9^{9^{9}}}","must":"return"})") == "1");
 }
 
 TEST_CASE("cases: a directory is read with what lies below it, in order", "[tools][cases]") {

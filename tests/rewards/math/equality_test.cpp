@@ -75,8 +75,24 @@ const std::vector<Case> kEqual = {
     {"x = 5+5+1 = 1/3 \\approx 11", "1/3"},
     {"k = 45, n = 2", "45, 2"},
     {"(p,q)=(3,2)", "(3,2)"},
+    {"3 \\cdot 4 = 12", "12"},
+    {"W(n) = 1 \\text{ and } W(n) = -1", "W(x) = -1, W(x) = 1"},
+    {"y = 2, x = 1", "x = 1, y = 2"},
+    {"a = 1, b = 2; a = 3, b = 4", "(1,2),(3,4)"},
+    {"|x| \\le 3", "[-3, 3]"},
+    {"1 \\leq |z| \\leq \\frac{3}{2}", "z \\in [-\\frac{3}{2}, -1] \\cup [1, \\frac{3}{2}]"},
+    {"x < -3 \\text{ or } x > 3", "|x| > 3"},
+    {"\\{1\\} \\cup \\{2\\}", "\\{1,2\\}"},
+    {"\\{1,2\\} \\cap \\{2,3\\}", "\\{2\\}"},
+    {"\\{1,2,3\\} \\setminus \\{2\\}", "\\{1,3\\}"},
+    {"[1,2] \\cup [2,3]", "[1,3]"},
+    {"(2,4) \\cup (1,3]", "(1,4)"},
+    {"\\mathbb{R}", "(-\\infty, \\infty)"},
+    {"\\mathbb{R} \\setminus \\{2, 5\\}", "(-\\infty,2) \\cup (2,5) \\cup (5,\\infty)"},
+    {"x \\neq 2", "(-\\infty, 2) \\cup (2, \\infty)"},
     // sets, tuples, intervals, matrices
     {"3, 5, 7", "\\{7,5,3\\}"},
+    {"(1,2), (3,4), (1,2)", "(3,4), (1,2)"},  // a set says it once
     {"1 \\pm \\sqrt{19}", "1 - \\sqrt{19}, 1 + \\sqrt{19}"},
     {"1 and 2", "2, 1"},
     {"(1, 4.5)", "\\left(1,\\frac{9}{2}\\right)"},
@@ -135,6 +151,24 @@ const std::vector<Case> kDifferent = {
     {"(0,9) \\cup (9,36)", "(0,36)"},
     {"4, 12, 2", "10, 4, 2"},
     {"1, 1, 2", "1, 2, 2"},
+    {"1, 1, 2", "1, 3"},
+    {"x = 2, y = 1", "x = 1, y = 2"},
+    {"a = 1, b = 2; a = 3, b = 4", "(1,2),(4,3)"},
+    {"2 + 2 = 5", "4"},
+    {"|x| > 3", "x > 3"},
+    {"(1,2) \\cup (2,3)", "(1,3)"},
+    {"[1,2] \\cup [3,4]", "[1,4]"},
+    {"\\mathbb{R} \\setminus \\{2\\}", "\\mathbb{R}"},
+    {"\\{1,2\\} \\cup \\{3\\}", "\\{1,2\\}"},
+    {"|x| < 3", "(-3, 3]"},
+    {"x < 3 \\text{ or } x > 1", "(-\\infty, 3) \\cup (1, \\infty)"},
+    // what text alone would confuse
+    {"(1.2, 3)", "(12, 3)"},
+    {"x = 1.2", "x = 12"},
+    {"3 4", "34"},
+    {"-5 \\text{ cm}", "5 \\text{ cm}"},
+    {"1.5 \\text{ cm}", "15 \\text{ cm}"},
+    {"1,22", "1.22"},  // a list, unless prose is read
     {"3,1", "(1,3)"},
     {"\\begin{pmatrix}1 & 2\\end{pmatrix}", "\\begin{pmatrix}1 \\\\ 2\\end{pmatrix}"},
     {"5 \\text{ cm}", "5 \\text{ kg}"},
@@ -162,6 +196,33 @@ TEST_CASE("equality: answers that do not", "[rewards][math]") {
     INFO(answer << " and " << reference << ": " << why(answer, reference));
     CHECK_FALSE(same(answer, reference));
   }
+}
+
+TEST_CASE("equality: what a policy asks beyond the usual", "[rewards][math]") {
+  const auto equal = [](const char* a, const char* b, const EqualityPolicy& policy) {
+    return compare_answers(a, b, policy).equal;
+  };
+  const EqualityPolicy usual, ordered{.ordered_lists = true}, prose{.decimal_comma = true},
+      two{.decimals = 2}, names{.any_names = true}, no_relation{.relation_for_set = false};
+  CHECK(equal("1, 2", "2, 1", usual));
+  CHECK_FALSE(equal("1, 2", "2, 1", ordered));
+  CHECK(equal("1, 2.0", "1, 2", ordered));
+  CHECK(equal("1,22", "1.22", prose));
+  CHECK(equal("0,111", "0.111", prose));
+  CHECK(equal("1.234,5", "1234.5", prose));
+  CHECK(equal("3,5", "5, 3", prose));  // still a list
+  CHECK(equal("1 234", "1234", prose));
+  CHECK_FALSE(equal("1 234", "1234", usual));
+  CHECK_FALSE(equal("1,222", "1.222", prose));
+  CHECK(equal("0.33", "1/3", two));
+  CHECK(equal("(0.6, 2.6667]", "(3/5, 8/3]", two));
+  CHECK_FALSE(equal("0.34", "1/3", two));
+  CHECK_FALSE(equal("33/100", "1/3", two));  // no decimal
+  CHECK(equal("f(x)", "f(y)", names));
+  CHECK_FALSE(equal("f(x) + y", "f(y) + y", names));
+  CHECK(equal("-2 \\le x \\le 7", "[-2, 7]", usual));
+  CHECK_FALSE(equal("-2 \\le x \\le 7", "[-2, 7]", no_relation));
+  CHECK(equal("[-2, 7]", "-2 \\le x \\le 7", no_relation));
 }
 
 TEST_CASE("equality: reasons", "[rewards][math]") {
