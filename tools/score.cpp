@@ -170,7 +170,7 @@ void check_rows(const WeightedRewards& rewards, const std::vector<ScoreRow>& row
 }
 
 int explain_file(const ScoreConfig& config) {
-  const std::vector<ScoreRow> rows = read_rows(config.dataset_name);
+  const std::vector<ScoreRow> rows = read_score_rows(config.dataset_name);
   std::vector<AnswerToExplain> answers;
   for (const ScoreRow& row : rows) {
     const bool enough = config.num_explained > 0 &&

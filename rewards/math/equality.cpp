@@ -27,7 +27,7 @@ class Comparer {
   Comparer(Budget& budget, const EqualityPolicy& policy) : budget_(budget), policy_(policy) {}
 
   bool equal(Part a, Part b) {
-    if (!budget_.spend(100)) return no(Reason::budget);
+    if (!budget_.spend(200)) return no(Reason::budget);
     a = set_of_membership(a);
     b = set_of_membership(b);
     const std::optional<Part> named_a = value_of_equation(a);
@@ -119,8 +119,11 @@ class Comparer {
   // What a union, an intersection or a difference of finite sets holds; nothing of intervals, and
   // of sets that are too large.
   std::optional<std::vector<Part>> members(const Part& part) {
-    if (part.kind() == Kind::bracket || part.kind() == Kind::words) return std::nullopt;
-    if (!is_set_operation(part)) return items(part);
+    if (part.kind() == Kind::list) return items(part);
+    if (!is_set_operation(part)) {  // A and \mathbb{R} are no members
+      const bool is_number = is_scalar(part.kind()) && !has_symbol(*part.expression, part.id);
+      return is_number ? std::optional(both_signs(part)) : std::nullopt;
+    }
     std::optional<std::vector<Part>> result;
     for (std::size_t i = 0; i < part.size(); ++i) {
       const auto operand = members(part.child(i));
@@ -179,26 +182,42 @@ class Comparer {
   bool in_any_order(const std::vector<Part>& a, const std::vector<Part>& b) {
     if (a.size() > kMaxItems || b.size() > kMaxItems) return no(Reason::different);
     if (policy_.ordered_lists) return in_order(a, b);
-    if (const auto names = names_of(a); !names.empty() && names == names_of(b)) {
-      return same_items(a, b, Match::by_name);
+    const Named named = by_name(a);
+    if (!named.empty()) {
+      const Named other = by_name(b);
+      if (same_names(named, other)) return same_named_items(named, other);
     }
-    if (a.size() == b.size()) return same_items(a, b, Match::by_value);
+    if (a.size() == b.size()) return same_items(a, b);
     // A set says no more for an item said twice, but what both sides say twice counts.
     const std::vector<Part>& longer = a.size() > b.size() ? a : b;
     const std::vector<Part> once = without_repeats(longer);
     const std::vector<Part>& shorter = a.size() > b.size() ? b : a;
     if (once.size() != shorter.size()) return no(Reason::different);
-    return same_items(once, shorter, Match::by_value);
+    return same_items(once, shorter);
   }
 
-  enum class Match { by_value, by_name };
-  bool same_items(const std::vector<Part>& a, std::vector<Part> b, Match match) {
+  bool same_items(const std::vector<Part>& a, std::vector<Part> b) {
     for (const Part& item : a) {
-      const auto found = std::find_if(b.begin(), b.end(), [&](const Part& other) {
-        return (match == Match::by_value || name_of(item) == name_of(other)) && equal(item, other);
-      });
+      const auto found =
+          std::find_if(b.begin(), b.end(), [&](const Part& other) { return equal(item, other); });
       if (found == b.end()) return no(Reason::different);
       b.erase(found);
+    }
+    return yes(Reason::same_value);
+  }
+
+  // Items that name a value, in the order of their names.
+  using Named = std::vector<std::pair<std::string, Part>>;
+
+  // For each name, its values on both sides. The names are the same.
+  bool same_named_items(const Named& a, const Named& b) {
+    for (std::size_t begin = 0, end = 0; begin < a.size(); begin = end) {
+      std::vector<Part> values_a, values_b;
+      for (; end < a.size() && a[end].first == a[begin].first; ++end) {
+        values_a.push_back(a[end].second);
+        values_b.push_back(b[end].second);
+      }
+      if (!same_items(values_a, values_b)) return false;
     }
     return yes(Reason::same_value);
   }
@@ -222,16 +241,21 @@ class Comparer {
     return "";
   }
 
-  // In order, where every item names a value and there are several names; else none. "x = 1, y = 2"
-  // is not "x = 2, y = 1".
-  static std::vector<std::string> names_of(const std::vector<Part>& items) {
-    std::vector<std::string> names;
+  // Where every item names a value and there are several names; else none. "x = 1, y = 2" is not
+  // "x = 2, y = 1".
+  static Named by_name(const std::vector<Part>& items) {
+    Named named;
     for (const Part& item : items) {
-      names.push_back(name_of(item));
-      if (names.back().empty()) return {};
+      named.emplace_back(name_of(item), item);
+      if (named.back().first.empty()) return {};
     }
-    std::sort(names.begin(), names.end());
-    return !names.empty() && names.front() != names.back() ? names : std::vector<std::string>{};
+    std::stable_sort(named.begin(), named.end(),
+                     [](const auto& x, const auto& y) { return x.first < y.first; });
+    return !named.empty() && named.front().first != named.back().first ? named : Named{};
+  }
+  static bool same_names(const Named& a, const Named& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const auto& x, const auto& y) { return x.first == y.first; });
   }
 
   bool single_equal(const Part& a, const Part& b) {

@@ -9,6 +9,7 @@ namespace zeroth::math {
 namespace {
 
 constexpr std::size_t kMaxPieces = 32;
+constexpr std::int64_t kCopyCost = 100;  // of a node
 constexpr std::int64_t kOrderBits = 64;  // enough to say which of two ends comes first
 
 using Region = std::vector<Interval>;
@@ -67,8 +68,13 @@ bool add_bound(Bounds& result, const Part& relation) {
   return true;
 }
 
-Region unfolded(const Bounds& bounds, Arena& arena) {
-  if (!bounds.absolute) return {bounds.interval};
+// Nothing where the budget does not allow the copies that negated ends take.
+std::optional<Region> unfolded(const Bounds& bounds, Arena& arena, Budget& budget) {
+  if (!bounds.absolute) return Region{bounds.interval};
+  for (const std::optional<Part>& end : {bounds.interval.low, bounds.interval.high}) {
+    const auto nodes = end ? static_cast<std::int64_t>(end->expression->nodes.size()) : 0;
+    if (!budget.spend(kCopyCost * nodes)) return std::nullopt;
+  }
   const Interval& distance = bounds.interval;
   Interval right = distance, left;
   if (distance.high) {
@@ -78,11 +84,11 @@ Region unfolded(const Bounds& bounds, Arena& arena) {
   if (!distance.low) {  // |x| < b is one piece
     left.high = distance.high;
     left.high_closed = distance.high_closed;
-    return {left};
+    return Region{left};
   }
   left.high = negated(*distance.low, arena);
   left.high_closed = distance.low_closed;
-  return {left, right};
+  return Region{left, right};
 }
 
 // x != a.
@@ -105,13 +111,13 @@ std::optional<Region> of_relation(const Part& part, Arena& arena, Budget& budget
   Bounds bounds;
   if (part.node().text != "chain") {
     if (!add_bound(bounds, part)) return std::nullopt;
-    return unfolded(bounds, arena);
+    return unfolded(bounds, arena, budget);
   }
   for (std::size_t i = 0; i < part.size(); ++i) {
     if (part.size() != 2 || !add_bound(bounds, part.child(i))) return std::nullopt;
   }
   if (!bounds.interval.low || !bounds.interval.high) return std::nullopt;
-  return unfolded(bounds, arena);
+  return unfolded(bounds, arena, budget);
 }
 
 bool is_before(const Part& a, const Part& b, Budget& budget) {

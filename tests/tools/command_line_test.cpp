@@ -242,5 +242,49 @@ TEST_CASE("zeroth init: --dry-run says what would be written and writes nothing"
   CHECK_FALSE(std::filesystem::exists(directory / "new"));
 }
 
+TEST_CASE("zeroth: score --cases prints agreement, every disagreement and a line a row",
+          "[tools]") {
+  const testing::TemporaryDirectory directory;
+  std::filesystem::create_directories(directory / "rows");
+  write(directory / "rows/a.jsonl",
+        R"({"id":"x","mode":"answer-vs-answer","gold":"1/2","pred":"0.5","expected":true})"
+        "\n"
+        R"({"id":"y","mode":"answer-vs-answer","gold":"1","pred":"2","expected":true})"
+        "\n");
+  const Outcome table = zeroth_command(directory, "score --cases rows");
+  CHECK(table.exit_code == 0);
+  CHECK(contains(table.out, "rows/a.jsonl:2: y answer-vs-answer: got false, expected true"));
+  CHECK_FALSE(contains(table.out, "a.jsonl:1:"));
+  const Outcome lines = zeroth_command(directory, "score --cases rows/a.jsonl --json");
+  CHECK(lines.exit_code == 0);
+  CHECK(contains(lines.out, R"("id":"x")"));
+  CHECK(contains(lines.out, R"({"summary":{"rows":2,"labelled":2,"agree":1,)"));
+  write(directory / "rows/b.jsonl", "{\n");
+  const Outcome broken = zeroth_command(directory, "score --cases rows");
+  CHECK(broken.exit_code == 1);
+  CHECK(contains(broken.out, "rows/b.jsonl:1: "));
+  CHECK(contains(broken.out, "rows/a.jsonl:2: "));
+  CHECK(zeroth_command(directory, "score --cases rows --reward_funcs accuracy").exit_code == 2);
+  CHECK(zeroth_command(directory, "score --cases absent").exit_code == 2);
+}
+
+TEST_CASE("zeroth: score --explain says how an answer was found, read and judged", "[tools]") {
+  const testing::TemporaryDirectory directory;
+  write(directory / "items.jsonl", kRight + kWrong);
+  const Outcome text = zeroth_command(directory, "score items.jsonl --explain");
+  CHECK(text.exit_code == 0);
+  CHECK(contains(text.out, "line 1: right: same number"));
+  CHECK(contains(text.out, "found by tag: 5"));
+  CHECK(contains(text.out, "line 2: wrong: different numbers"));
+  const Outcome first =
+      zeroth_command(directory, "score items.jsonl --explain --num_explained 1 --json");
+  CHECK(contains(first.out, R"("rule":"tag")"));
+  CHECK_FALSE(contains(first.out, R"("line":2)"));
+  const Outcome hashes =
+      zeroth_command(directory, "score items.jsonl --explain --answer_rules hashes");
+  CHECK(contains(hashes.out, "line 1: wrong: no answer found"));
+  CHECK(zeroth_command(directory, "score items.jsonl --explain --answer_rules x").exit_code == 2);
+}
+
 }  // namespace
 }  // namespace zeroth

@@ -160,6 +160,7 @@ const std::vector<Case> kDifferent = {
     {"[1,2] \\cup [3,4]", "[1,4]"},
     {"\\mathbb{R} \\setminus \\{2\\}", "\\mathbb{R}"},
     {"\\{1,2\\} \\cup \\{3\\}", "\\{1,2\\}"},
+    {"A \\setminus \\{3\\}", "A"},
     {"|x| < 3", "(-3, 3]"},
     {"x < 3 \\text{ or } x > 1", "(-\\infty, 3) \\cup (1, \\infty)"},
     // what text alone would confuse
@@ -332,6 +333,28 @@ TEST_CASE("equality: nothing hostile costs more than its budget", "[rewards][mat
     CHECK_FALSE(same("7", x));
     static_cast<void>(compare_answers(x, x + " "));
   }
+}
+
+TEST_CASE("equality: long lists, sets and unions stay within the budget", "[rewards][math]") {
+  const auto list = [](std::string_view before, std::string_view after, int first) {
+    std::string text;
+    for (int i = 0; i < 120; ++i) {
+      if (i > 0) text += after;
+      text += std::string(before) + std::to_string(first + i);
+    }
+    return text;
+  };
+  for (const char* before :
+       {"", "|x| < ", "x = ", "x_{1} > ", "\\pm", "\\sqrt", "-2 < x < ", "|x| \\ne "}) {
+    INFO(before);
+    CHECK_FALSE(same(list(before, ", ", 100), list(before, ", ", 101)));
+    CHECK_FALSE(same(list(before, "; ", 100), list(before, ", ", 500)));
+  }
+  const std::string sets = list("\\{1\\} \\cup \\{", "\\} \\cup ", 5) + "\\}";
+  CHECK_FALSE(same(sets, "\\{1, 2\\}"));
+  const std::string unions = list("(1,2) \\cup (2,", ") \\cup ", 5) + ")";
+  CHECK_FALSE(same(unions, "(1, 2000)"));
+  CHECK_FALSE(same("\\mathbb{R} \\setminus \\{" + list("", ",", 5) + "\\}", "\\mathbb{R}"));
 }
 
 // Every answer of the two tables, with bytes changed, taken away and put in.
