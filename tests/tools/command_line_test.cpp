@@ -50,9 +50,12 @@ TEST_CASE("zeroth: output that a full disk refuses is a failure with the reason,
     const int status = std::system(command.c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   };
+  // More than one buffer: the reason is gone with the first.
+  CHECK(exit_code_into("score --help", "/dev/full") == 1);
+  CHECK(contains(read_file(directory / "err"), "zeroth: standard output: "));
   write(directory / "many.jsonl", kRight);
   for (const std::string arguments :
-       {"--version", "score --help", "score many.jsonl --reward_funcs accuracy --json"}) {
+       {"--version", "reward --help", "score many.jsonl --reward_funcs accuracy --json"}) {
     INFO(arguments);
     CHECK(exit_code_into(arguments, "/dev/full") == 1);
     CHECK(read_file(directory / "err") == "zeroth: standard output: No space left on device\n");
