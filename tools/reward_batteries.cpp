@@ -194,7 +194,7 @@ std::vector<Finding> hostile_findings(const Reward& reward, std::span<const Host
       finding.found = text_of(outcomes[0]);
       finding.in_a_run = in_a_run(outcomes[0], on_error);
     }
-    finding.seconds = spent.count();
+    finding.seconds = spent.count() / 2;
     findings.push_back(std::move(finding));
   }
   return findings;

@@ -18,7 +18,7 @@ struct Finding {
   bool passed = true;
   std::string found = {};     // where it did not pass, and notes where it did
   std::string in_a_run = {};  // what a training run does about it
-  double seconds = 0.0;       // that it took, where it was timed
+  double seconds = 0.0;       // a completion, where it was timed
 };
 
 /// Golden: the rows that have a `score` get it, to 1e-9 of its size.

@@ -88,7 +88,7 @@ std::vector<Finding> time_findings(const std::vector<Finding>& hostile, double t
   if (slowest == nullptr) return findings;
   Finding finding{.what = "the slowest: " + slowest->what};
   std::ostringstream took;
-  took << std::fixed << std::setprecision(1) << slowest->seconds * 1e3 << " ms for two in one call";
+  took << std::fixed << std::setprecision(1) << slowest->seconds * 1e3 << " ms a completion";
   finding.passed = slowest->seconds < kMostOfTime * timeout;
   finding.found = took.str();
   if (!finding.passed)
