@@ -15,7 +15,9 @@ std::string TextStream::push(std::span<const std::int32_t> ids) {
     for (const std::int32_t id : ids) {
       if (id < 0 || id >= tokenizer_.vocab_size()) continue;
       const Tokenizer::Token& token = tokenizer_.tokens()[static_cast<std::size_t>(id)];
-      if (!skip_special_ || !token.special) text += decoder_->push(token.spelling);
+      if (!skip_special_ || !token.special) {
+        text += decoder_->push(token.decoded.empty() ? token.spelling : token.decoded);
+      }
     }
     return text;
   }

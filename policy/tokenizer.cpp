@@ -264,7 +264,9 @@ std::string Tokenizer::bytes(std::span<const std::int32_t> ids, bool skip_specia
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= vocab_size()) continue;
     const Token& token = tokens()[static_cast<std::size_t>(id)];
-    if (!skip_special || !token.special) bytes += token.bytes;
+    if (skip_special && token.special) continue;
+    bytes += token.decoded.empty() ? token.bytes
+                                   : byte_level_bytes(token.decoded).value_or(token.decoded);
   }
   return bytes;
 }

@@ -63,7 +63,8 @@ class Tokenizer {
 
   struct Token {
     std::string spelling;     // in tokenizer.json
-    std::string bytes;        // what a byte-level decoder makes of it
+    std::string bytes;        // what a byte-level decoder makes of the spelling
+    std::string decoded;      // what a decoder is given in its place; empty: the spelling
     bool added = false;       // matched in the text before merges
     bool special = false;     // left out by decode(skip_special)
     bool normalized = false;  // of added tokens: matched in what the others leave

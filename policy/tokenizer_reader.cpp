@@ -168,6 +168,7 @@ void TokenizerReader::read_added(const JsonReader& entry) {
 /// first.
 void TokenizerReader::index_added(const std::vector<JsonReader>& added) {
   PatternScratch scratch;
+  std::vector<std::pair<std::int32_t, std::string>> normalized;
   for (const bool special : {true, false}) {
     for (const JsonReader& entry : added) {
       const auto id = static_cast<std::int32_t>(entry.get_int64("id"));
@@ -179,11 +180,17 @@ void TokenizerReader::index_added(const std::vector<JsonReader>& added) {
                       .lstrip = entry.get_bool("lstrip", false),
                       .rstrip = entry.get_bool("rstrip", false)};
       if (made.single_word || made.lstrip || made.rstrip) parts_->added_take_space = true;
-      if (token.normalized) made.content = parts_->normalizer.apply(made.content, scratch);
+      if (token.normalized && !parts_->normalizer.empty()) {
+        made.content = parts_->normalizer.apply(made.content, scratch);
+        normalized.emplace_back(id, made.content);
+      }
       if (made.content.empty())
         entry.fail("content", "text that the normalizer leaves something of");
       (token.normalized ? parts_->added_second : parts_->added_first).add(std::move(made));
     }
+  }
+  for (const auto& [id, text] : normalized) {
+    parts_->tokens[static_cast<std::size_t>(id)].decoded = text;
   }
 }
 

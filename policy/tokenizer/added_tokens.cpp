@@ -94,7 +94,8 @@ void AddedTokens::find(std::string_view text, std::vector<Part>& parts) const {
     if (token->lstrip) first = std::max(begin_of_space_before(text, first), begin);
     if (token->rstrip) end = end_of_space_behind(text, end);
     if (begin < first) parts.push_back({begin, first, -1});
-    parts.push_back({first, end, token->id});
+    // The space it takes may have gone to the token before, and it may have been that space.
+    if (first < end) parts.push_back({first, end, token->id});
     begin = end;
   }
   if (begin < text.size()) parts.push_back({begin, text.size(), -1});

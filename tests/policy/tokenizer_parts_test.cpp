@@ -165,6 +165,11 @@ TEST_CASE("tokenizer parts: added tokens take space, stand alone, or are normali
   File lower{.normalizer = R"({"type": "Lowercase"})",
              .added = R"([{"id": 100, "content": "TOK", "special": false, "normalized": true}])"};
   CHECK(tokens_of(lower.make(), "aToK") == Texts{"a", "TOK"});
+  CHECK(lower.make().decode(Ids{100}, false) == "tok");  // as it is looked for
+  const Tokenizer space = File{.added = R"([{"id": 0, "content": " ", "special": false,
+                                             "normalized": false, "lstrip": true, "rstrip": true}])"}
+                              .make();
+  CHECK(tokens_of(space, "a  b") == Texts{"a", " ", "b"});
 }
 
 TEST_CASE("tokenizer parts: unknown characters, byte fallback and their order", "[policy]") {
