@@ -33,9 +33,10 @@ void check(const BenchConfig& config) {
                          const std::string& actual) {
     throw InputError({.source = "bench", .field = field, .expected = expected, .actual = actual});
   };
-  constexpr std::string_view kAll[] = {"quickstart", "worker", "remote", "cache", "rewards"};
+  constexpr std::string_view kAll[] = {"quickstart", "worker",  "remote",
+                                       "cache",      "rewards", "tokenizer"};
   if (std::find(std::begin(kAll), std::end(kAll), config.what) == std::end(kAll)) {
-    refuse("what", "quickstart, worker, remote, cache or rewards",
+    refuse("what", "quickstart, worker, remote, cache, rewards or tokenizer",
            config.what.empty() ? "nothing" : config.what);
   }
   if (config.warmup < 0 || config.steps <= config.warmup) {
@@ -44,13 +45,13 @@ void check(const BenchConfig& config) {
   }
   if (config.num_generations < 1)
     refuse("num_generations", "at least 1", std::to_string(config.num_generations));
-  if (config.what == "rewards" && !fs::exists(config.cases)) {
+  const bool takes_cases = config.what == "rewards" || config.what == "tokenizer";
+  if (takes_cases && !fs::exists(config.cases)) {
     refuse("cases", "a file of recorded cases, or a directory of them",
            config.cases.empty() ? "nothing" : config.cases);
   }
   std::vector<std::string> files;
-  if (config.what == "quickstart" || config.what == "rewards")
-    files = {config.python, peer_of(config)};
+  if (config.what == "quickstart" || takes_cases) files = {config.python, peer_of(config)};
   if (config.what == "quickstart" || config.what == "remote")
     files.push_back(config.model_name_or_path + "/config.json");
   for (const std::string& file : files) {
@@ -61,6 +62,7 @@ void check(const BenchConfig& config) {
 
 std::string peer_of(const BenchConfig& config) {
   if (!config.peer.empty()) return config.peer;
+  if (config.what == "tokenizer") return "tests/interop/tokenizers_peer.py";
   return config.what == "rewards" ? "tests/interop/math_verify_peer.py"
                                   : "tests/interop/plain_torch_grpo.py";
 }
@@ -160,6 +162,7 @@ int run_bench(int argc, char** argv) {
   if (config.what == "remote") return bench_remote(config);
   if (config.what == "cache") return bench_cache(config);
   if (config.what == "rewards") return bench_rewards(config);
+  if (config.what == "tokenizer") return bench_tokenizer(config);
   return bench_quickstart(config);
 }
 

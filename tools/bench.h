@@ -29,7 +29,8 @@ struct BenchConfig : PolicyOptions {
 
 template <class Visitor>
 void visit_fields(Visitor& v, BenchConfig& c) {
-  v("what", c.what, "what to measure", {"quickstart", "worker", "remote", "cache", "rewards"});
+  v("what", c.what, "what to measure",
+    {"quickstart", "worker", "remote", "cache", "rewards", "tokenizer"});
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("steps", c.steps, "GRPO steps of each program, warm-up included");
   v("warmup", c.warmup, "first steps that are not counted");
@@ -37,10 +38,12 @@ void visit_fields(Visitor& v, BenchConfig& c) {
   v("architecture", c.architecture, "as zeroth init takes it; bench cache only");
   v("python", c.python, "interpreter with the peer's packages (tools/setup --interop makes .venv)");
   v("peer", c.peer,
-    "the program to compare with; empty = plain_torch_grpo.py or math_verify_peer.py of "
-    "tests/interop");
+    "the program to compare with; empty = plain_torch_grpo.py, math_verify_peer.py or "
+    "tokenizers_peer.py of tests/interop");
   v("cases", c.cases,
-    "recorded cases of graders, as zeroth score --cases takes them; bench rewards only");
+    "bench rewards: recorded cases of graders, as zeroth score --cases takes them; bench "
+    "tokenizer: "
+    "a directory with tokenizer.json and vectors_hf.jsonl, or of such");
   v("json", c.json, "print one JSON object");
 }
 
@@ -55,6 +58,8 @@ int bench_remote(const BenchConfig& config);
 
 /// Pairs of answers a second, and agreement with their labels, beside Math-Verify.
 int bench_rewards(const BenchConfig& config);
+/// Megabytes of text a second to ids and back, beside Hugging Face's tokenizers.
+int bench_tokenizer(const BenchConfig& config);
 
 /// Tokens a second with caches of several sizes, turn by turn.
 int bench_cache(const BenchConfig& config);

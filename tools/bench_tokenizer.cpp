@@ -1,0 +1,173 @@
+// zeroth bench tokenizer: megabytes of text a second, there and back, beside Hugging Face's
+// tokenizers: the same file, the same texts, turn by turn, one thread each.
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "policy/tokenizer.h"
+#include "system/error.h"
+#include "system/file.h"
+#include "system/json.h"
+#include "system/line_process.h"
+#include "tools/bench.h"
+#include "tools/clock.h"
+#include "tools/commands.h"
+
+namespace zeroth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr double kSeconds = 0.5;  // that texts are encoded again for, at least
+constexpr int kTurns = 5;
+
+struct Rates {
+  double load_seconds = 0, encode_mb = 0, decode_mb = 0;  // MB of UTF-8 a second
+  std::size_t num_ids = 0;
+};
+
+std::vector<std::string> read_texts(const fs::path& file) {
+  const std::string lines = read_file(file);
+  std::vector<std::string> texts;
+  for (std::size_t begin = 0; begin < lines.size();) {
+    const std::size_t end = std::min(lines.find('\n', begin), lines.size());
+    const std::string source = file.string() + ":" + std::to_string(texts.size() + 1);
+    if (end > begin) {
+      texts.push_back(JsonReader::parse(std::string_view(lines).substr(begin, end - begin), source)
+                          .get_string("text"));
+    }
+    begin = end + 1;
+  }
+  return texts;
+}
+
+/// Megabytes a second of `pass`, which goes once over `bytes`.
+template <class F>
+double rate_of(double bytes, F pass) {
+  const double begin = monotonic_seconds();
+  double done = 0, seconds = 0;
+  do {
+    pass();
+    done += bytes;
+    seconds = monotonic_seconds() - begin;
+  } while (seconds < kSeconds);
+  return done / seconds / 1e6;
+}
+
+Rates measure(const fs::path& directory, const std::vector<std::string>& texts) {
+  Rates rates;
+  const double begin = monotonic_seconds();
+  const Tokenizer tokenizer = Tokenizer::load(directory);
+  rates.load_seconds = monotonic_seconds() - begin;
+  double bytes = 0;
+  std::vector<std::vector<std::int32_t>> ids;
+  for (const std::string& text : texts) {
+    bytes += static_cast<double>(text.size());
+    ids.push_back(tokenizer.encode(text));
+    rates.num_ids += ids.back().size();
+  }
+  rates.encode_mb = rate_of(bytes, [&] {
+    for (const std::string& text : texts) tokenizer.encode(text);
+  });
+  rates.decode_mb = rate_of(bytes, [&] {
+    for (const auto& one : ids) tokenizer.decode(one, false);
+  });
+  return rates;
+}
+
+/// Medians of turns.
+Rates median_of(const std::vector<Rates>& turns) {
+  const auto of = [&](double Rates::*field) {
+    std::vector<double> values;
+    for (const Rates& turn : turns) values.push_back(turn.*field);
+    return median(values);
+  };
+  return {.load_seconds = of(&Rates::load_seconds),
+          .encode_mb = of(&Rates::encode_mb),
+          .decode_mb = of(&Rates::decode_mb),
+          .num_ids = turns[0].num_ids};
+}
+
+boost::json::object to_json(const Rates& rates) {
+  return {{"load_seconds", rates.load_seconds},
+          {"encode_megabytes_per_second", rates.encode_mb},
+          {"decode_megabytes_per_second", rates.decode_mb},
+          {"ids", rates.num_ids}};
+}
+
+/// Directories with tokenizer.json and vectors_hf.jsonl: `cases` itself or those in it.
+std::vector<fs::path> directories_of(const fs::path& cases) {
+  const auto has_both = [](const fs::path& path) {
+    return fs::exists(path / "tokenizer.json") && fs::exists(path / "vectors_hf.jsonl");
+  };
+  if (has_both(cases)) return {cases};
+  std::vector<fs::path> found;
+  if (fs::is_directory(cases)) {
+    for (const auto& entry : fs::directory_iterator(cases)) {
+      if (has_both(entry.path())) found.push_back(entry.path());
+    }
+  }
+  std::sort(found.begin(), found.end());
+  if (found.empty()) {
+    throw InputError(
+        {.source = cases.string(),
+         .field = "",
+         .expected = "a directory with tokenizer.json and vectors_hf.jsonl, or of such",
+         .actual = "none"});
+  }
+  return found;
+}
+
+void print_row(const std::string& name, const Rates& peer, const Rates& ours) {
+  std::printf("%-20s %8.2f %8.2f %6.2f  %8.2f %8.2f %6.2f  %7.3f %7.3f\n", name.c_str(),
+              peer.encode_mb, ours.encode_mb, ours.encode_mb / peer.encode_mb, peer.decode_mb,
+              ours.decode_mb, ours.decode_mb / peer.decode_mb, peer.load_seconds,
+              ours.load_seconds);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int bench_tokenizer(const BenchConfig& config) {
+  LineProcess process({config.python, peer_of(config)});
+  boost::json::array rows;
+  if (!config.json) {
+    std::printf(
+        "one thread, medians of %d turns     encode MB/s               decode MB/s"
+        "            load s\n%-20s %8s %8s %6s  %8s %8s %6s  %7s %7s\n",
+        kTurns, "file", "peer", "zeroth", "ratio", "peer", "zeroth", "ratio", "peer", "zeroth");
+  }
+  for (const fs::path& directory : directories_of(config.cases)) {
+    const std::vector<std::string> texts = read_texts(directory / "vectors_hf.jsonl");
+    std::vector<Rates> peers, ours;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      process.write_line(fs::absolute(directory).string());
+      const JsonReader line = JsonReader::parse(process.read_line(), peer_of(config));
+      peers.push_back({.load_seconds = line.get_double("load_seconds"),
+                       .encode_mb = line.get_double("encode_mb"),
+                       .decode_mb = line.get_double("decode_mb"),
+                       .num_ids = static_cast<std::size_t>(line.get_int64("ids"))});
+      ours.push_back(measure(directory, texts));
+      if (ours.back().num_ids != peers.back().num_ids) {
+        throw InputError({.source = directory.string(),
+                          .field = "ids",
+                          .expected = std::to_string(peers.back().num_ids) + " as the peer has",
+                          .actual = std::to_string(ours.back().num_ids)});
+      }
+    }
+    const Rates peer = median_of(peers), own = median_of(ours);
+    const std::string name = fs::absolute(directory).lexically_normal().filename().string();
+    rows.push_back({{"file", name}, {"peer", to_json(peer)}, {"zeroth", to_json(own)}});
+    if (!config.json) print_row(name, peer, own);
+  }
+  if (config.json) std::cout << write_json(boost::json::object{{"files", std::move(rows)}}) << "\n";
+  return kExitDone;
+}
+
+}  // namespace zeroth
