@@ -70,6 +70,11 @@ TEST_CASE("config: each rule refuses its key and no other", "[tools]") {
   CHECK(refused_key([](GrpoConfig& c) { c.reward_timeout = 1e-9; }) == "reward_timeout");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_memory = 1; }) == "reward_memory");
   CHECK(refused_key([](GrpoConfig& c) { c.reward_python.clear(); }) == "reward_python");
+  CHECK(refused_key([](GrpoConfig& c) {
+          c.sandbox = "limits";
+          c.sandbox_min = "seccomp";
+        }) == "sandbox");
+  CHECK(refused_key([](GrpoConfig& c) { c.sandbox_min = "full"; }) == "nothing");
   CHECK(refused_key([](GrpoConfig& c) { c.eval_steps = 5; }) == "eval_steps");
   CHECK(refused_key([](GrpoConfig& c) { c.page_size = 0; }) == "page_size");
   CHECK(refused_key([](GrpoConfig& c) { c.max_cache_bytes = -1; }) == "max_cache_bytes");
