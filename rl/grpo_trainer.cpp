@@ -343,7 +343,7 @@ void GrpoTrainer::share_scores(ScoredItems& scores, std::size_t first_own) const
              {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)}))
       all += part;
     values.resize(all.size() / sizeof(double));
-    std::memcpy(values.data(), all.data(), all.size());
+    if (!all.empty()) std::memcpy(values.data(), all.data(), all.size());
   };
   if (parallel_.ranks().size() == 1) return;
   gather(scores.total);
