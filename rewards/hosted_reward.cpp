@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "system/lines.h"
 #include "system/sandbox_keeper.h"
 
 namespace zeroth {
@@ -66,14 +66,6 @@ std::string text_of_seconds(double time) {
 bool leaves_no_process(RewardResult result) {
   return result == RewardResult::memory || result == RewardResult::crash ||
          result == RewardResult::exit || result == RewardResult::garbled;
-}
-
-// Names in a text, one a line.
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
 }
 
 // The columns of items, in order of appearance.
@@ -219,7 +211,7 @@ HostedReward::HostedReward(const RewardHost& host, std::string file, const Hoste
     refuse("name", "1 to 64 letters, digits, _, - and .", quoted_start(greeting.name));
   name_ = greeting.name;
   description_ = greeting.description;
-  needs_ = lines_of(greeting.needs);
+  for (const TextLine& line : lines_of(greeting.needs)) needs_.emplace_back(line.text);
   child_ = std::move(started);
 }
 

@@ -9,6 +9,7 @@
 #include "rl/number_or_null.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "system/lines.h"
 #include "system/utf8.h"
 
 namespace zeroth {
@@ -119,11 +120,8 @@ std::vector<std::int64_t> completion_steps(const std::filesystem::path& output_d
 std::vector<CompletionRecord> read_completions(const std::filesystem::path& file) {
   const std::string text = read_file(file);
   std::vector<CompletionRecord> records;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    records.push_back(read_record(std::string_view(text).substr(begin, end - begin),
-                                  file.string() + ":" + std::to_string(records.size() + 1)));
-    begin = end + 1;
+  for (const TextLine& line : lines_of(text)) {
+    records.push_back(read_record(line.text, file.string() + ":" + std::to_string(line.number)));
   }
   return records;
 }

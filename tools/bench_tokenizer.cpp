@@ -14,6 +14,7 @@
 #include "system/file.h"
 #include "system/json.h"
 #include "system/line_process.h"
+#include "system/lines.h"
 #include "tools/bench.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
@@ -33,16 +34,12 @@ struct Rates {
 };
 
 std::vector<std::string> read_texts(const fs::path& file) {
-  const std::string lines = read_file(file);
+  const std::string content = read_file(file);
   std::vector<std::string> texts;
-  for (std::size_t begin = 0; begin < lines.size();) {
-    const std::size_t end = std::min(lines.find('\n', begin), lines.size());
-    const std::string source = file.string() + ":" + std::to_string(texts.size() + 1);
-    if (end > begin) {
-      texts.push_back(JsonReader::parse(std::string_view(lines).substr(begin, end - begin), source)
-                          .get_string("text"));
-    }
-    begin = end + 1;
+  for (const TextLine& line : lines_of(content)) {
+    if (line.text.empty()) continue;
+    const std::string source = file.string() + ":" + std::to_string(line.number);
+    texts.push_back(JsonReader::parse(line.text, source).get_string("text"));
   }
   return texts;
 }

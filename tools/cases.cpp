@@ -7,6 +7,7 @@
 
 #include "system/error.h"
 #include "system/file.h"
+#include "system/lines.h"
 #include "tools/math_cases.h"
 #include "tools/reward_cases.h"
 
@@ -78,15 +79,9 @@ std::vector<std::filesystem::path> case_files(const std::filesystem::path& path)
 std::vector<GradedCase> grade_file(const std::filesystem::path& file) {
   const std::string text = read_file(file);
   std::vector<GradedCase> cases;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = std::string_view(text).substr(begin, end - begin);
-    ++number;
-    if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
-      cases.push_back(grade_line(line, file.string() + ":" + std::to_string(number)));
-    }
-    begin = end + 1;
+  for (const TextLine& line : lines_of(text)) {
+    if (line.is_blank()) continue;
+    cases.push_back(grade_line(line.text, file.string() + ":" + std::to_string(line.number)));
   }
   return cases;
 }

@@ -10,6 +10,7 @@
 #include "rollout/local_engine.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "system/lines.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/completion_printer.h"
@@ -48,15 +49,12 @@ std::string prompt_of_line(const std::string& line, const std::string& source) {
 
 std::vector<Prompt> prompts_of_lines(const std::string& text, const std::string& file) {
   std::vector<Prompt> prompts;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string line = text.substr(begin, end - begin);
+  for (const TextLine& of_file : lines_of(text)) {
+    std::string line(of_file.text);
     if (line.ends_with('\r')) line.pop_back();
     const bool blank = line.find_first_not_of(" \t") == std::string::npos;
-    const std::string source = file + ":" + std::to_string(++number);
+    const std::string source = file + ":" + std::to_string(of_file.number);
     if (!blank) prompts.push_back({source, prompt_of_line(line, source)});
-    begin = end + 1;
   }
   if (prompts.empty()) {
     throw InputError(

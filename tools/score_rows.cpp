@@ -6,6 +6,7 @@
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
+#include "system/lines.h"
 
 namespace zeroth {
 namespace {
@@ -59,16 +60,10 @@ RewardItem ScoreRow::item() const {
 std::vector<ScoreRow> read_score_rows(const std::string& file) {
   const std::string text = read_file(file);
   std::vector<ScoreRow> rows;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = std::string_view(text).substr(begin, end - begin);
-    ++number;
-    if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
-      rows.push_back(read_row(line, file + ":" + std::to_string(number)));
-      rows.back().line = number;
-    }
-    begin = end + 1;
+  for (const TextLine& line : lines_of(text)) {
+    if (line.is_blank()) continue;
+    rows.push_back(read_row(line.text, file + ":" + std::to_string(line.number)));
+    rows.back().line = line.number;
   }
   if (rows.empty())
     throw InputError({.source = file,
