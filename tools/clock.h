@@ -10,4 +10,12 @@ inline double monotonic_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// Microseconds that `work` takes.
+template <class Work>
+double micros_of(const Work& work) {
+  const double begin = monotonic_seconds();
+  work();
+  return (monotonic_seconds() - begin) * 1e6;
+}
+
 }  // namespace zeroth

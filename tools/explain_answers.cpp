@@ -16,7 +16,6 @@
 namespace zeroth {
 namespace {
 
-constexpr double kMicrosPerSecond = 1e6;
 constexpr std::size_t kMaxShown = 200;   // bytes of a text in the table
 constexpr std::size_t kMaxRead = 16384;  // of an answer that is read as mathematics
 
@@ -37,12 +36,12 @@ std::string read_as(std::string_view text) {
 
 Explanation explain(const AnswerToExplain& answer, const ExtractionConfig& rules) {
   Explanation result;
-  const double begin = monotonic_seconds();
-  result.found = extract_answer(answer.completion, rules);
-  result.reference = reference_answer(answer.reference);
-  result.verdict = result.found ? judge_answer(result.found->text, result.reference)
-                                : AnswerVerdict{.equal = false, .why = "no answer found"};
-  result.micros = (monotonic_seconds() - begin) * kMicrosPerSecond;
+  result.micros = micros_of([&] {
+    result.found = extract_answer(answer.completion, rules);
+    result.reference = reference_answer(answer.reference);
+    result.verdict = result.found ? judge_answer(result.found->text, result.reference)
+                                  : AnswerVerdict{.equal = false, .why = "no answer found"};
+  });
   if (result.found) result.read = read_as(result.found->text);
   result.reference_read = read_as(result.reference);
   return result;

@@ -15,17 +15,8 @@
 namespace zeroth {
 namespace {
 
-constexpr double kMicrosPerSecond = 1e6;
 constexpr std::int64_t kMaxRounding = 100;
 constexpr double kMaxHostileMicros = 10'000;  // of a case that is meant to hang
-
-// What was asked and what it costs.
-template <typename Work>
-double micros_of(const Work& work) {
-  const double begin = monotonic_seconds();
-  work();
-  return (monotonic_seconds() - begin) * kMicrosPerSecond;
-}
 
 // The text at `key`; a number as it is written; nothing for null.
 std::optional<std::string> text_at(const JsonReader& row, std::string_view key) {

@@ -11,18 +11,32 @@
 namespace zeroth {
 namespace {
 
-std::vector<RewardItem> first_items(std::span<const Problem> problems) {
-  std::vector<RewardItem> items;
-  for (const Problem& problem : problems) {
-    items.push_back({.prompt = problem.question,
+// What the problems are to a reward before a run; looks into them.
+struct Trial {
+  explicit Trial(std::span<const Problem> problems) {
+    std::vector<RewardItem> all;
+    for (const Problem& problem : problems) {
+      all.push_back({.prompt = problem.question,
                      .completion = problem.answer,
                      .reference = problem.answer,
                      .columns_json = problem.columns_json,
                      .num_tokens = 1,
                      .max_tokens = 1});
+      references.push_back(problem.answer);
+      places.push_back("problem " + problem.id);
+    }
+    items = trial_items(all);
   }
-  return trial_items(items);
-}
+
+  void try_on(const Reward& reward) const {
+    reward.try_on(items);
+    check_references(reward, references, places);
+  }
+
+  std::vector<RewardItem> items;
+  std::vector<std::string_view> references;
+  std::vector<std::string> places;
+};
 
 // A file that was not asked for is no file.
 std::vector<std::string> without_empty(std::vector<std::string> paths) {
@@ -87,18 +101,12 @@ void check_references(const Reward& reward, std::span<const std::string_view> re
 }
 
 void try_on(const WeightedRewards& rewards, std::span<const Problem> problems) {
-  for (std::size_t i = 0; i < rewards.names().size(); ++i) try_on(rewards.reward(i), problems);
+  const Trial trial(problems);
+  for (std::size_t i = 0; i < rewards.names().size(); ++i) trial.try_on(rewards.reward(i));
 }
 
 void try_on(const Reward& reward, std::span<const Problem> problems) {
-  reward.try_on(first_items(problems));
-  std::vector<std::string_view> references;
-  std::vector<std::string> places;
-  for (const Problem& problem : problems) {
-    references.push_back(problem.answer);
-    places.push_back("problem " + problem.id);
-  }
-  check_references(reward, references, places);
+  Trial(problems).try_on(reward);
 }
 
 std::vector<std::string> reward_identities(const WeightedRewards& rewards,
