@@ -5,17 +5,17 @@
 #include <type_traits>
 #include <vector>
 
-#include "rewards/answer_reward.h"
-#include "rewards/countdown_reward.h"
-#include "rewards/format_reward.h"
-#include "rewards/group_length_reward.h"
-#include "rewards/length_reward.h"
-#include "rewards/plugin_host.h"
-#include "rewards/program_host.h"
-#include "rewards/script_host.h"
-#include "rewards/tag_reward.h"
-#include "rewards/text_reward.h"
-#include "rewards/tool_call_reward.h"
+#include "rewards/host/plugin_host.h"
+#include "rewards/host/program_host.h"
+#include "rewards/host/script_host.h"
+#include "rewards/rules/answer_reward.h"
+#include "rewards/rules/countdown_reward.h"
+#include "rewards/rules/format_reward.h"
+#include "rewards/rules/group_length_reward.h"
+#include "rewards/rules/length_reward.h"
+#include "rewards/rules/tag_reward.h"
+#include "rewards/rules/text_reward.h"
+#include "rewards/rules/tool_call_reward.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
 

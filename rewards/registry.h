@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "rewards/answer_extraction.h"
-#include "rewards/hosted_reward.h"
+#include "rewards/answers/answer_extraction.h"
+#include "rewards/host/hosted_reward.h"
 #include "rewards/reward.h"
 #include "rewards/reward_parameters.h"
 

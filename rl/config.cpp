@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "rewards/answer_extraction.h"
+#include "rewards/answers/answer_extraction.h"
 #include "system/error.h"
 #include "system/json.h"
 #include "system/sandbox.h"
@@ -238,7 +238,8 @@ void check(const ScoreConfig& c) {
   require_text("dataset_name", "a JSONL file", c.dataset_name);
   require_at_least("num_explained", 0, c.num_explained);
   if (c.explain) {
-    require(c.reward_funcs.empty(), "explain", "to stand without reward_funcs", std::string("both"));
+    require(c.reward_funcs.empty(), "explain", "to stand without reward_funcs",
+            std::string("both"));
     return require_answer_rules(c.answer_rules);
   }
   check_rewards(c.reward_funcs);

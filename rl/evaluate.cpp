@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "rewards/answer_extraction.h"
-#include "rewards/format_reward.h"
-#include "rewards/math_reward.h"
+#include "rewards/answers/answer_extraction.h"
+#include "rewards/rules/format_reward.h"
+#include "rewards/rules/math_reward.h"
 
 namespace zeroth {
 namespace {

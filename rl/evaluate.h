@@ -11,7 +11,7 @@
 #include "datasets/problem.h"
 #include "policy/prompt_template.h"
 #include "policy/tokenizer.h"
-#include "rewards/answer_extraction.h"
+#include "rewards/answers/answer_extraction.h"
 #include "rewards/reward.h"
 #include "rl/statistics.h"
 #include "rollout/engine.h"

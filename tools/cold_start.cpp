@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <stdexcept>
 
-#include "rewards/format_reward.h"
+#include "rewards/rules/format_reward.h"
 #include "rl/checkpoint.h"
 #include "rl/sft_trainer.h"
 #include "rl/training_options.h"

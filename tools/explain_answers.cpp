@@ -8,7 +8,7 @@
 
 #include "rewards/math/describe.h"
 #include "rewards/math/readings.h"
-#include "rewards/math_reward.h"
+#include "rewards/rules/math_reward.h"
 #include "system/json.h"
 #include "tools/clock.h"
 #include "tools/printable.h"

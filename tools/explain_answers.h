@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rewards/answer_extraction.h"
+#include "rewards/answers/answer_extraction.h"
 
 namespace zeroth {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rewards/reward_child.h"
+#include "rewards/host/reward_child.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
 #include "tools/commands.h"

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "rewards/answer_extraction.h"
+#include "rewards/answers/answer_extraction.h"
 #include "rewards/math/value_at.h"
-#include "rewards/math_reward.h"
+#include "rewards/rules/math_reward.h"
 #include "system/ascii.h"
 #include "tools/clock.h"
 

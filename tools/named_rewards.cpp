@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "rewards/hosted_reward.h"
+#include "rewards/host/hosted_reward.h"
 #include "system/error.h"
 #include "tools/reward_config.h"
 #include "tools/trial_items.h"

@@ -5,9 +5,9 @@
 #include <iostream>
 #include <string_view>
 
-#include "rewards/hosted_reward.h"
+#include "rewards/host/hosted_reward.h"
+#include "rewards/plugin/reward_template.h"
 #include "rewards/registry.h"
-#include "rewards/reward_template.h"
 #include "system/file.h"
 #include "tools/commands.h"
 #include "tools/options.h"

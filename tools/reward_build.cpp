@@ -13,7 +13,7 @@
 #include <system_error>
 #include <vector>
 
-#include "rewards/reward_template.h"
+#include "rewards/plugin/reward_template.h"
 #include "system/error.h"
 #include "tools/commands.h"
 #include "tools/options.h"

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "rewards/plugin_host.h"
-#include "rewards/program_host.h"
-#include "rewards/script_host.h"
+#include "rewards/host/plugin_host.h"
+#include "rewards/host/program_host.h"
+#include "rewards/host/script_host.h"
 #include "system/error.h"
 #include "tools/commands.h"
 #include "tools/named_rewards.h"

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-#include "rewards/answer_extraction.h"
+#include "rewards/answers/answer_extraction.h"
 #include "system/error.h"
 
 namespace {

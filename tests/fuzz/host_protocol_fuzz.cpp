@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "rewards/host_protocol.h"
+#include "rewards/host/host_protocol.h"
 
 namespace {
 

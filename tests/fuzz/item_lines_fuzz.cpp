@@ -12,7 +12,7 @@
 #include <system_error>
 #include <vector>
 
-#include "rewards/item_lines.h"
+#include "rewards/host/item_lines.h"
 
 namespace {
 

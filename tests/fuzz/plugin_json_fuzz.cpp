@@ -11,7 +11,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "rewards/plugin_json.h"
+#include "rewards/plugin/plugin_json.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rewards/hosted_reward.h"
+#include "rewards/host/hosted_reward.h"
 #include "system/error.h"
 
 namespace zeroth::testing {

@@ -3,7 +3,7 @@
 #include <exception>
 #include <iostream>
 
-#include "rewards/reward_child.h"
+#include "rewards/host/reward_child.h"
 
 // Under AddressSanitizer a fault is still to end the process by its signal.
 extern "C" const char* __asan_default_options() {

@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "rewards/exact_number.h"
-#include "rewards/format_reward.h"
-#include "rewards/math_reward.h"
+#include "rewards/answers/exact_number.h"
 #include "rewards/registry.h"
+#include "rewards/rules/format_reward.h"
+#include "rewards/rules/math_reward.h"
 
 namespace zeroth {
 namespace {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "rewards/math_reward.h"
+#include "rewards/rules/math_reward.h"
 #include "tests/support/tiny_checkpoint.h"
 
 namespace zeroth {

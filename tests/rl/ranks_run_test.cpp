@@ -5,7 +5,7 @@
 #include <fstream>
 #include <optional>
 
-#include "rewards/math_reward.h"
+#include "rewards/rules/math_reward.h"
 #include "rl/train_grpo.h"
 #include "rl/train_sft.h"
 #include "system/error.h"

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "rewards/math_reward.h"
+#include "rewards/rules/math_reward.h"
 #include "rl/train_grpo.h"
 #include "rl/train_sft.h"
 #include "rollout/local_engine.h"

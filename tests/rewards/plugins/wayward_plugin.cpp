@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rewards/plugin_abi.h"
+#include "rewards/plugin/plugin_abi.h"
 
 namespace {
 
