@@ -10,6 +10,7 @@
 #include "policy/byte_level.h"
 #include "policy/text_stream.h"
 #include "policy/tokenizer/parts.h"
+#include "policy/tokenizer/tokenizer_json.h"
 #include "policy/tokenizer_reader.h"
 #include "system/error.h"
 #include "system/file.h"
@@ -30,51 +31,6 @@ std::string printable(std::uint8_t byte) {
   std::string text = {'0', 'x', kDigits[byte >> 4U], kDigits[byte & 15U]};
   if (byte > ' ' && byte < 0x7F) text += std::string(" '") + static_cast<char>(byte) + "'";
   return text;
-}
-
-/// The text decodes to itself, here and in `tokenizers`, whose decoder reads the byte alphabet in
-/// added tokens too.
-bool decodes_to_itself(const std::string& token) {
-  if (find_invalid_utf8(token) != std::string::npos) return false;
-  const auto bytes = byte_level_bytes(token);
-  return !bytes || *bytes == token;
-}
-
-json::object added_token(std::int32_t id, const std::string& content, bool special) {
-  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
-          {"rstrip", false}, {"normalized", false}, {"special", special}};
-}
-
-json::object byte_level_object() {
-  return {{"type", "ByteLevel"},
-          {"add_prefix_space", false},
-          {"trim_offsets", true},
-          {"use_regex", false}};
-}
-
-json::object bpe_model(json::object vocab) {
-  return {{"type", "BPE"},
-          {"dropout", nullptr},
-          {"unk_token", nullptr},
-          {"continuing_subword_prefix", nullptr},
-          {"end_of_word_suffix", nullptr},
-          {"fuse_unk", false},
-          {"byte_fallback", false},
-          {"ignore_merges", false},
-          {"vocab", std::move(vocab)},
-          {"merges", json::array()}};
-}
-
-/// What transformers' AutoTokenizer needs. Spaces before punctuation are text, not something to
-/// clean up.
-json::object tokenizer_config(const ByteLevelOptions& options) {
-  return {{"tokenizer_class", "PreTrainedTokenizerFast"},
-          {"pad_token", options.pad_token},
-          {"bos_token", options.bos_token},
-          {"eos_token", options.eos_token},
-          {"add_bos_token", false},
-          {"add_eos_token", false},
-          {"clean_up_tokenization_spaces", false}};
 }
 
 }  // namespace
@@ -131,23 +87,18 @@ Tokenizer Tokenizer::byte_level(const ByteLevelOptions& options) {
       throw std::invalid_argument("Tokenizer: token \"" + token +
                                   "\" is empty, twice there or does not decode to itself");
     }
-    added.push_back(added_token(next_id++, token, special));
+    added.push_back(added_token_json(next_id++, token, special));
   };
   for (const auto& token : {options.pad_token, options.bos_token, options.eos_token})
     add(token, true);
   for (const auto& token : options.added_tokens) add(token, false);
 
-  const json::object file = {{"version", "1.0"},
-                             {"truncation", nullptr},
-                             {"padding", nullptr},
-                             {"added_tokens", std::move(added)},
-                             {"normalizer", nullptr},
-                             {"pre_tokenizer", byte_level_object()},
-                             {"post_processor", nullptr},
-                             {"decoder", byte_level_object()},
-                             {"model", bpe_model(std::move(vocab))}};
-  return parse(write_json(file, JsonLayout::indented) + "\n",
-               write_json(tokenizer_config(options), JsonLayout::indented) + "\n", kFile);
+  return parse(tokenizer_json_text({.added_tokens = std::move(added),
+                                    .pre_tokenizer = byte_level_json(/*use_regex=*/false),
+                                    .vocab = std::move(vocab)}),
+               tokenizer_config_text(
+                   {.pad = options.pad_token, .bos = options.bos_token, .eos = options.eos_token}),
+               kFile);
 }
 
 namespace {
