@@ -464,7 +464,9 @@ template <class Visitor>
 void visit_fields(Visitor& v, InitConfig& c) {
   v("architecture", c.architecture,
     "tiny-mla-moe, tiny-dense, tiny-dense-student, or a config.json");
-  v("tokenizer", c.tokenizer, "byte (256 tokens), or the characters that are one token each");
+  v("tokenizer", c.tokenizer,
+    "byte (256 tokens), the characters that are one token each, or a tokenizer.json or its "
+    "directory, such as zeroth tokenizer train writes");
   v("seed", c.seed, "key of every random number");
   v("output_dir", c.output_dir, "directory of the checkpoint; must not hold one");
 }

@@ -27,6 +27,7 @@ int run_sample(int argc, char** argv);
 int run_score(int argc, char** argv);
 int run_sft(int argc, char** argv);
 int run_tokenize(int argc, char** argv);
+int run_tokenizer(int argc, char** argv);
 int run_worker(int argc, char** argv);
 
 }  // namespace zeroth

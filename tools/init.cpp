@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -21,7 +22,25 @@
 namespace zeroth {
 namespace {
 
+/// A tokenizer.json, or the directory that holds one.
+bool is_tokenizer_path(const std::filesystem::path& name) {
+  return std::filesystem::is_regular_file(name / "tokenizer.json") ||
+         (name.extension() == ".json" && std::filesystem::is_regular_file(name));
+}
+
+Tokenizer load_tokenizer(const std::string& path) {
+  Tokenizer tokenizer = Tokenizer::load(path);
+  if (!tokenizer.eos_id()) {
+    throw InputError({.source = path,
+                      .field = "eos_token",
+                      .expected = "a token that ends completions, in tokenizer_config.json",
+                      .actual = "none"});
+  }
+  return tokenizer;
+}
+
 Tokenizer make_tokenizer(const std::string& name) {
+  if (is_tokenizer_path(name)) return load_tokenizer(name);
   ByteLevelOptions options;
   if (name != "byte") options.alphabet = name;
   try {
@@ -29,15 +48,24 @@ Tokenizer make_tokenizer(const std::string& name) {
   } catch (const std::invalid_argument& error) {
     throw InputError({.source = "--tokenizer",
                       .field = "",
-                      .expected = "byte, or the characters that are one token each",
+                      .expected =
+                          "byte, the characters that are one token each, or a tokenizer.json "
+                          "or its directory",
                       .actual = "\"" + name + "\" (" + error.what() + ")"});
   }
 }
 
 void set_token_ids(boost::json::object& json, const Tokenizer& tokenizer) {
-  json["bos_token_id"] = tokenizer.bos_id().value();
-  json["eos_token_id"] = tokenizer.eos_id().value();
-  json["pad_token_id"] = tokenizer.pad_id().value();
+  const auto set = [&](const char* key, std::optional<std::int32_t> id) {
+    if (id) {
+      json[key] = *id;
+    } else {
+      json.erase(key);
+    }
+  };
+  set("bos_token_id", tokenizer.bos_id());
+  set("eos_token_id", tokenizer.eos_id());
+  set("pad_token_id", tokenizer.pad_id());
 }
 
 void require_no_directory(const std::string& directory) {

@@ -1,4 +1,4 @@
-// zeroth tokenize and zeroth bench tokenizer as a user meets them.
+// zeroth tokenize, tokenizer train and bench tokenizer as a user meets them.
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "policy/tokenizer.h"
+#include "system/file.h"
 #include "tests/support/zeroth_command.h"
 
 namespace zeroth {
@@ -52,6 +53,57 @@ TEST_CASE("tokenize: every line is answered, and what is wrong with one is named
   const Outcome refused = zeroth_command(directory, "tokenize . --jsonl < in.jsonl");
   CHECK(refused.exit_code == 2);
   CHECK(contains(refused.err, "tokenizer.json: model.type: expected \"BPE\""));
+}
+
+TEST_CASE("tokenizer train: a tokenizer for a model from scratch", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  write(directory / "a.txt", "the theme of the thesis\nthe weather there\n");
+  write(directory / "b.jsonl", "{\"q\": \"whether\", \"a\": \"neither\"}\n\n");
+  const Outcome outcome =
+      zeroth_command(directory,
+                     "tokenizer train a.txt b.jsonl --columns q,a --vocab_size 266 "
+                     "--output_dir made");
+  INFO(outcome.err);
+  REQUIRE(outcome.exit_code == 0);
+  CHECK(contains(outcome.err, "wrote made: 266 tokens from 56 bytes"));
+  const Tokenizer tokenizer = Tokenizer::load(directory / "made");
+  CHECK(tokenizer.encode("the<eos>").size() < 4);
+  CHECK(contains(zeroth_command(directory, "tokenizer train a.txt --output_dir made").err,
+                 "a directory that is not there yet"));
+
+  for (const std::string from : {"made", "made/tokenizer.json"}) {
+    const std::string to = from == "made" ? "model" : "model-2";
+    const Outcome init = zeroth_command(
+        directory, "init --architecture tiny-dense --tokenizer " + from + " --output_dir " + to);
+    INFO(init.err);
+    REQUIRE(init.exit_code == 0);
+    const auto config = boost::json::parse(read_file(directory / (to + "/config.json")));
+    CHECK(config.at("vocab_size") == 266);
+    CHECK(config.at("eos_token_id") == 2);
+    CHECK(read_file(directory / (to + "/tokenizer.json")) ==
+          read_file(directory / "made/tokenizer.json"));
+  }
+}
+
+TEST_CASE("tokenizer train: wrong input is named, and leaves nothing", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  write(directory / "a.jsonl", "{\"text\": \"x\"}\n{\"text\": 1}\n");
+  write(directory / "b.txt", "ab\xFF");
+  const auto refusal = [&](const std::string& arguments) {
+    const Outcome outcome =
+        zeroth_command(directory, "tokenizer " + arguments + " --output_dir made");
+    CHECK(outcome.exit_code == 2);
+    CHECK_FALSE(std::filesystem::exists(directory / "made"));
+    return outcome.err;
+  };
+  CHECK(contains(refusal("train a.jsonl"), "a.jsonl:2: text: expected a string, got 1"));
+  CHECK(contains(refusal("train a.jsonl --columns no"), "a.jsonl:1: no: expected"));
+  CHECK(contains(refusal("train b.txt"), "b.txt: text to learn from: byte 2: expected UTF-8"));
+  CHECK(contains(refusal("train c.txt"), "c.txt"));
+  CHECK(contains(refusal("train"), "files: expected texts to learn from"));
+  CHECK(contains(refusal("train b.txt --pattern '(a'"), "pattern"));
+  CHECK(contains(refusal("train b.txt --vocab_size 5"), "vocab_size: expected 263"));
+  CHECK(contains(refusal("trian b.txt"), "expected train, got trian"));
 }
 
 TEST_CASE("bench tokenizer: stands beside a peer that must count the same ids", "[end_to_end]") {
