@@ -1,11 +1,25 @@
 #include "policy/model_config.h"
 
+#include <boost/json/object.hpp>
+
 #include "policy/families/families.h"
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
 
 namespace zeroth {
+namespace {
+
+constexpr const char* kQuantization = "quantization_config";
+
+std::string without_quantization(const JsonReader& reader, std::string_view json) {
+  if (!reader.contains(kQuantization)) return std::string(json);
+  boost::json::object object = reader.value().as_object();
+  object.erase(kQuantization);
+  return write_json(object, JsonLayout::indented) + "\n";
+}
+
+}  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& file) {
   return parse_model_config(read_file(file), file.string());
@@ -18,7 +32,7 @@ ModelConfig parse_model_config(std::string_view json, const std::string& source)
     if (family.model_type != model_type) continue;
     ModelConfig config;
     config.model_type = model_type;
-    config.hf_json = json;
+    config.hf_json = without_quantization(reader, json);
     family.read(reader, config);
     return config;
   }

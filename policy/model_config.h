@@ -68,6 +68,13 @@ struct LayerConfig {
   FfnConfig ffn;
 };
 
+/// Weights of eight bits that are multiplied by one scale a block when they are loaded (fp8 of
+/// quantization_config); 0 where config.json asks for no such thing.
+struct Fp8Blocks {
+  std::int64_t rows = 0;     // of the output
+  std::int64_t columns = 0;  // of the input
+};
+
 struct ModelConfig {
   std::string model_type;        // "deepseek_v3", "qwen2"
   std::int64_t vocab_size = 0;   // V
@@ -79,7 +86,10 @@ struct ModelConfig {
   std::vector<std::int64_t> eos_token_ids;
   double initializer_range = 0.02;
   std::vector<LayerConfig> layers;
-  std::string hf_json;  // the config.json it was read from, kept to be written back
+  Fp8Blocks fp8_blocks;
+  /// The config.json it was read from, kept to be written back: without quantization_config, since
+  /// weights are floats once they are loaded.
+  std::string hf_json;
 };
 
 /// Reads `file` (a config.json). Throws InputError naming the key for a missing, mistyped or

@@ -33,12 +33,15 @@ struct TypeRow {
 };
 
 constexpr std::array kTypes = {
-    TypeRow{TensorType::f64, "F64", 8},         TypeRow{TensorType::i64, "I64", 8},
-    TypeRow{TensorType::f32, "F32", 4},         TypeRow{TensorType::i32, "I32", 4},
-    TypeRow{TensorType::bf16, "BF16", 2},       TypeRow{TensorType::f16, "F16", 2},
-    TypeRow{TensorType::i16, "I16", 2},         TypeRow{TensorType::i8, "I8", 1},
-    TypeRow{TensorType::u8, "U8", 1},           TypeRow{TensorType::boolean, "BOOL", 1},
+    TypeRow{TensorType::u64, "U64", 8},         TypeRow{TensorType::i64, "I64", 8},
+    TypeRow{TensorType::f64, "F64", 8},         TypeRow{TensorType::c64, "C64", 8},
+    TypeRow{TensorType::f32, "F32", 4},         TypeRow{TensorType::u32, "U32", 4},
+    TypeRow{TensorType::i32, "I32", 4},         TypeRow{TensorType::bf16, "BF16", 2},
+    TypeRow{TensorType::f16, "F16", 2},         TypeRow{TensorType::u16, "U16", 2},
+    TypeRow{TensorType::i16, "I16", 2},         TypeRow{TensorType::f8_e8m0, "F8_E8M0", 1},
     TypeRow{TensorType::f8_e4m3, "F8_E4M3", 1}, TypeRow{TensorType::f8_e5m2, "F8_E5M2", 1},
+    TypeRow{TensorType::i8, "I8", 1},           TypeRow{TensorType::u8, "U8", 1},
+    TypeRow{TensorType::boolean, "BOOL", 1},
 };
 
 const TypeRow& row_of(TensorType type) {
@@ -56,13 +59,6 @@ TensorType read_type(const JsonReader& entry) {
   std::string names;
   for (const TypeRow& row : kTypes) names += (names.empty() ? "" : ", ") + std::string(row.name);
   entry.fail("dtype", "one of " + names);
-}
-
-std::string join(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (const std::int64_t size : shape)
-    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
 }
 
 /// Bytes of a tensor, or nothing when they do not fit 63 bits.
@@ -97,7 +93,7 @@ Entry read_entry(const JsonReader& json, const std::string& name, std::int64_t d
         {.source = offsets.source(),
          .field = offsets.path(),
          .expected = "a range inside the " + std::to_string(data_bytes) + " bytes of data",
-         .actual = join({entry.begin, entry.end})});
+         .actual = describe_shape({entry.begin, entry.end})});
   }
   std::int64_t bytes = 0;
   if (!checked_bytes(entry.tensor.shape, entry.tensor.type, bytes) ||
@@ -106,7 +102,7 @@ Entry read_entry(const JsonReader& json, const std::string& name, std::int64_t d
                       .field = offsets.path(),
                       .expected = "the bytes of " +
                                   std::string(tensor_type_name(entry.tensor.type)) + " " +
-                                  join(entry.tensor.shape),
+                                  describe_shape(entry.tensor.shape),
                       .actual = std::to_string(entry.end - entry.begin) + " bytes"});
   }
   return entry;
@@ -197,6 +193,18 @@ std::int64_t tensor_type_bytes(TensorType type) {
   return row_of(type).bytes;
 }
 
+bool is_floating_point(TensorType type) {
+  return type == TensorType::f64 || type == TensorType::f32 || type == TensorType::bf16 ||
+         type == TensorType::f16 || type == TensorType::f8_e4m3 || type == TensorType::f8_e5m2 ||
+         type == TensorType::f8_e8m0;
+}
+std::string describe_shape(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t size : shape)
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
 std::int64_t num_elements(const TensorBytes& tensor) {
   std::int64_t product = 1;
   for (const std::int64_t size : tensor.shape) product *= size;
@@ -213,8 +221,16 @@ void copy_to_float(const TensorBytes& tensor, std::span<float> out, const std::s
       return copy_converted<std::uint16_t>(tensor, out, float_from_bf16);
     case TensorType::f16:
       return copy_converted<std::uint16_t>(tensor, out, float_from_f16);
+    case TensorType::f8_e4m3:
+      return copy_converted<std::uint8_t>(tensor, out, float_from_e4m3);
+    case TensorType::f8_e5m2:
+      return copy_converted<std::uint8_t>(tensor, out, float_from_e5m2);
+    case TensorType::f8_e8m0:
+      return copy_converted<std::uint8_t>(tensor, out, float_from_e8m0);
+    case TensorType::f64:
+      return copy_converted<double>(tensor, out, [](double x) { return static_cast<float>(x); });
     default:
-      throw_wrong_type(tensor, "F32, BF16 or F16", source);
+      throw_wrong_type(tensor, "F64, F32, BF16, F16, F8_E4M3 or F8_E5M2", source);
   }
 }
 
@@ -306,9 +322,9 @@ SafetensorsCheckpoint::SafetensorsCheckpoint(const fs::path& directory) {
 
 SafetensorsCheckpoint::Found SafetensorsCheckpoint::find(std::string_view name) const {
   const auto found = file_of_.find(name);
-  if (found == file_of_.end()) return {nullptr, &source_};
+  if (found == file_of_.end()) return {nullptr, &source_, nullptr};
   const SafetensorsFile& file = files_[found->second];
-  return {file.find(name), &file.source()};
+  return {file.find(name), &file.source(), &file};
 }
 
 std::vector<std::string> SafetensorsCheckpoint::names() const {
@@ -337,7 +353,7 @@ void write_safetensors(const fs::path& path, std::vector<TensorBytes> tensors,
         static_cast<std::size_t>(bytes) != tensor.bytes.size()) {
       throw std::invalid_argument("write_safetensors: " + tensor.name + " has " +
                                   std::to_string(tensor.bytes.size()) + " bytes, not those of " +
-                                  join(tensor.shape));
+                                  describe_shape(tensor.shape));
     }
     if (tensor.name == kMetadataKey || header.contains(tensor.name)) {
       throw std::invalid_argument("write_safetensors: two tensors named " + tensor.name);
@@ -356,43 +372,6 @@ void write_safetensors(const fs::path& path, std::vector<TensorBytes> tensors,
   file.write(text);
   for (const TensorBytes& tensor : tensors) file.write(tensor.bytes);
   file.commit();
-}
-
-std::uint16_t bf16_from_float(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<std::uint16_t>(bits >> 16U | 0x40U);
-  return static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16U & 1U)) >> 16U);
-}
-
-std::uint16_t f16_from_float(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t sign = bits >> 16U & 0x8000U;
-  const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
-  if (magnitude > 0x7F800000U) return static_cast<std::uint16_t>(sign | 0x7E00U);
-  if (magnitude >= 0x47800000U) return static_cast<std::uint16_t>(sign | 0x7C00U);  // 2^16 and up
-  if (magnitude < 0x38800000U) {  // below 2^-14: a multiple of 2^-24
-    // Adding 0.5 leaves exactly the 24 bits that count, rounded to even by the addition itself.
-    const float sum = std::bit_cast<float>(magnitude) + 0.5F;
-    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(sum) - 0x3F000000U));
-  }
-  const std::uint32_t odd = magnitude >> 13U & 1U;
-  return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000U + 0xFFFU + odd) >> 13U));
-}
-
-float float_from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16U);
-}
-
-float float_from_f16(std::uint16_t bits) {
-  const std::uint32_t sign = (bits & 0x8000U) << 16U;
-  const std::uint32_t exponent = (bits >> 10U) & 31U;
-  const std::uint32_t mantissa = bits & 1023U;
-  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-    return sign == 0 ? magnitude : -magnitude;
-  }
-  const std::uint32_t wide_exponent = exponent == 31 ? 255 : exponent + 112;
-  return std::bit_cast<float>(sign | wide_exponent << 23U | mantissa << 13U);
 }
 
 }  // namespace zeroth

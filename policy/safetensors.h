@@ -17,15 +17,39 @@
 #include <unordered_map>
 #include <vector>
 
+#include "policy/small_floats.h"
 #include "system/file.h"
 
 namespace zeroth {
 
-enum class TensorType { f64, i64, f32, i32, bf16, f16, i16, i8, u8, boolean, f8_e4m3, f8_e5m2 };
+/// In the order in which Hugging Face's writer lays tensors out.
+enum class TensorType {
+  u64,
+  i64,
+  f64,
+  c64,
+  f32,
+  u32,
+  i32,
+  bf16,
+  f16,
+  u16,
+  i16,
+  f8_e8m0,
+  f8_e4m3,
+  f8_e5m2,
+  i8,
+  u8,
+  boolean
+};
 
 /// The format's name: "F32", "BF16", …
 std::string_view tensor_type_name(TensorType type);
 std::int64_t tensor_type_bytes(TensorType type);
+/// Whether copy_to_float takes it.
+bool is_floating_point(TensorType type);
+/// "[2, 3]".
+std::string describe_shape(const std::vector<std::int64_t>& shape);
 
 /// One tensor of a file; `bytes` lives as long as what it was read from or is to be written from.
 struct TensorBytes {
@@ -38,8 +62,9 @@ struct TensorBytes {
 /// Product of the shape.
 std::int64_t num_elements(const TensorBytes& tensor);
 
-/// Copies a F32, BF16 or F16 tensor to `out`, of its number of elements; exact. `source` names the
-/// file in the InputError for another type.
+/// Copies a F32, BF16, F16, F8_E4M3, F8_E5M2 or F8_E8M0 tensor to `out`, of its number of elements:
+/// exact; or a F64 one, rounded to nearest. `source` names the file in the InputError for another
+/// type.
 void copy_to_float(const TensorBytes& tensor, std::span<float> out, const std::string& source);
 
 /// The same for I64, I32, I16, I8 and U8.
@@ -61,6 +86,8 @@ class SafetensorsFile {
   const TensorBytes& tensor(std::string_view name) const;
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::string& source() const { return source_; }
+  /// Lets the memory of `bytes` of a tensor go; read again, they come from the disk again.
+  void release(std::span<const std::byte> bytes) const { file_.release(bytes); }
 
  private:
   std::string source_;
@@ -78,8 +105,9 @@ class SafetensorsCheckpoint {
   explicit SafetensorsCheckpoint(const std::filesystem::path& directory);
 
   struct Found {
-    const TensorBytes* tensor;  // nullptr when there is none of that name
-    const std::string* source;  // the file that holds it, or where it was looked for
+    const TensorBytes* tensor;    // nullptr when there is none of that name
+    const std::string* source;    // the file that holds it, or where it was looked for
+    const SafetensorsFile* file;  // nullptr when there is none of that name
   };
   Found find(std::string_view name) const;
   std::vector<std::string> names() const;  // sorted
@@ -94,13 +122,5 @@ class SafetensorsCheckpoint {
 /// "__metadata__" and for bytes that do not fit type and shape.
 void write_safetensors(const std::filesystem::path& path, std::vector<TensorBytes> tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
-
-/// The nearest bf16, ties to even; NaN stays NaN.
-std::uint16_t bf16_from_float(float value);
-/// The nearest f16, ties to even; NaN stays NaN, what lies beyond 65504 becomes infinite.
-std::uint16_t f16_from_float(float value);
-// Exact.
-float float_from_bf16(std::uint16_t bits);
-float float_from_f16(std::uint16_t bits);
 
 }  // namespace zeroth

@@ -12,6 +12,7 @@
 
 #include "policy/model_config.h"
 #include "policy/safetensors.h"
+#include "policy/zeroed_floats.h"
 
 namespace zeroth {
 
@@ -33,8 +34,8 @@ class Weights {
   const WeightTensor& tensor(std::string_view name) const;
   bool contains(std::string_view name) const;
 
-  std::span<float> values() { return values_; }  // padding between tensors included (zeros)
-  std::span<const float> values() const { return values_; }
+  std::span<float> values() { return values_.span(); }  // padding between tensors included (zeros)
+  std::span<const float> values() const { return values_.span(); }
   std::span<float> operator[](std::string_view name);
   std::span<const float> operator[](std::string_view name) const;
 
@@ -46,7 +47,7 @@ class Weights {
  private:
   std::vector<WeightTensor> tensors_;
   std::unordered_map<std::string, std::size_t> index_;
-  std::vector<float> values_;
+  ZeroedFloats values_;
   std::int64_t num_active_ = 0;
 };
 
@@ -56,8 +57,10 @@ class Weights {
 void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64_t seed);
 
 /// Reads model.safetensors or model.safetensors.index.json from `directory`. Every tensor of
-/// model_tensors(config) must be there with its shape (fp32, bf16 or fp16), else InputError naming
-/// file, tensor, expected and actual shape.
+/// model_tensors(config) must be there with its shape, in a type of floating point numbers and,
+/// where config.fp8_blocks asks for it and it is fp8, with its scales; and nothing else but what
+/// belongs to layers that are not run. Else InputError naming file, tensor, expected and actual,
+/// before any memory is taken for weights.
 Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config);
 
 /// Every tensor as it lies in `weights`, which must outlive the result.

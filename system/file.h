@@ -141,6 +141,9 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Lets the memory of the pages that lie whole inside `part` of bytes() go; whoever reads them
+  /// again gets them from the disk again.
+  void release(std::span<const std::byte> part) const noexcept;
 
  private:
   void unmap() noexcept;

@@ -120,14 +120,6 @@ std::string describe_layer(const LayerConfig& layer) {
   return text + std::to_string(layer.ffn.intermediate_size);
 }
 
-std::string describe_shape(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (const std::int64_t size : shape) {
-    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  }
-  return text + "]";
-}
-
 void print_text(const InspectConfig& config, const Report& report) {
   const ModelConfig& model = report.config;
   std::cout << config.model_name_or_path << ": " << model.model_type << ", " << model.layers.size()

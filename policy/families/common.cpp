@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "policy/families/rope_scaling.h"
+#include "policy/fp8_blocks.h"
 
 namespace zeroth {
 namespace {
@@ -71,7 +72,7 @@ void read_common(const JsonReader& json, ModelConfig& config) {
   config.layers.resize(static_cast<std::size_t>(read_size(json, "num_hidden_layers", kMaxLayers)));
 
   require_string(json, "hidden_act", "silu");
-  require_absent(json, "quantization_config", "weights are read as float32, bfloat16 or float16");
+  config.fp8_blocks = read_fp8_blocks(json);
   if (json.get_double("attention_dropout", 0.0) != 0.0) {
     json.fail("attention_dropout", "0 (dropout is not supported)");
   }

@@ -211,7 +211,7 @@ TEST_CASE("model_config: what is missing, mistyped or not supported is named", "
   CHECK(field_of_error(with(d, R"("attention_bias": false)", R"("moe_layer_freq": 2)")) ==
         "moe_layer_freq");
   CHECK(field_of_error(with(d, R"("attention_bias": false)", R"("quantization_config": {})")) ==
-        "quantization_config");
+        "quantization_config.quant_method");
   CHECK(field_of_error(with(q, R"("use_sliding_window": false)",
                             R"("use_sliding_window": true)")) == "use_sliding_window");
   CHECK(field_of_error(with(q, R"("use_sliding_window": false)",

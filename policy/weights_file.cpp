@@ -1,0 +1,229 @@
+// Weights from safetensors files and to them: load_weights, save_weights.
+//
+// A checkpoint may be as large as the memory: its files are mapped, the weights are converted in
+// pieces by all processors, and the pages of a piece are let go as soon as it is done, so that no
+// second copy of the weights comes together.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "kernels/parallel.h"
+#include "policy/fp8_blocks.h"
+#include "policy/safetensors.h"
+#include "policy/weights.h"
+#include "system/error.h"
+#include "system/json.h"
+
+namespace zeroth {
+namespace {
+
+constexpr std::int64_t kPieceElements = std::int64_t{1} << 20;
+
+std::int64_t num_mtp_layers(const ModelConfig& config) {
+  if (config.hf_json.empty()) return 0;
+  return JsonReader::parse(config.hf_json, "config.json").get_int64("num_nextn_predict_layers", 0);
+}
+
+/// Tensors that a checkpoint may hold beside the model's: multi-token-prediction layers, a stored
+/// copy of tied embeddings, rope tables of old exports.
+bool is_known_extra(const std::string& name, const ModelConfig& config, std::int64_t num_mtp) {
+  if (config.tie_word_embeddings && name == "lm_head.weight") return true;
+  if (name.ends_with("rotary_emb.inv_freq")) return true;
+  const auto first = static_cast<std::int64_t>(config.layers.size());
+  for (std::int64_t layer = first; layer < first + std::min<std::int64_t>(num_mtp, 64); ++layer) {
+    if (name.starts_with("model.layers." + std::to_string(layer) + ".")) return true;
+  }
+  return false;
+}
+
+bool has_scale(const ModelConfig& config, const TensorBytes* weight) {
+  return config.fp8_blocks.rows > 0 && weight != nullptr && is_fp8(weight->type);
+}
+
+/// Whether `name` is the scale of an fp8 weight that the model has.
+bool is_scale(const std::string& name, const SafetensorsCheckpoint& checkpoint,
+              const Weights& weights, const ModelConfig& config) {
+  const std::string suffix = scale_name("");
+  if (!name.ends_with(suffix)) return false;
+  const std::string weight = name.substr(0, name.size() - suffix.size());
+  return weights.contains(weight) && has_scale(config, checkpoint.find(weight).tensor);
+}
+
+void check_no_extras(const SafetensorsCheckpoint& checkpoint, const Weights& weights,
+                     const ModelConfig& config) {
+  const std::int64_t num_mtp = num_mtp_layers(config);
+  for (const std::string& name : checkpoint.names()) {
+    if (weights.contains(name) || is_known_extra(name, config, num_mtp) ||
+        is_scale(name, checkpoint, weights, config)) {
+      continue;
+    }
+    throw InputError(
+        {.source = *checkpoint.find(name).source,
+         .field = name,
+         .expected = "only tensors that config.json (" + config.model_type + ") calls for",
+         .actual = "this one too"});
+  }
+}
+
+void check_tensor(const SafetensorsCheckpoint& checkpoint, const TensorSpec& tensor,
+                  const ModelConfig& config) {
+  const auto [stored, source, file] = checkpoint.find(tensor.name);
+  if (stored == nullptr || stored->shape != tensor.shape) {
+    throw InputError({.source = *source,
+                      .field = tensor.name,
+                      .expected = "a tensor of shape " + describe_shape(tensor.shape),
+                      .actual = stored == nullptr ? "nothing" : describe_shape(stored->shape)});
+  }
+  if (!is_floating_point(stored->type) || stored->type == TensorType::f8_e8m0) {
+    throw InputError({.source = *source,
+                      .field = tensor.name + ".dtype",
+                      .expected = "F64, F32, BF16, F16, F8_E4M3 or F8_E5M2",
+                      .actual = std::string(tensor_type_name(stored->type))});
+  }
+  if (!has_scale(config, stored)) return;
+  const auto scale = checkpoint.find(scale_name(tensor.name));
+  check_scale(*stored, scale.tensor, config.fp8_blocks,
+              scale.tensor == nullptr ? *source : *scale.source);
+}
+
+// Before anything of the size that the configuration states is reserved.
+void check_tensors(const SafetensorsCheckpoint& checkpoint, const ModelConfig& config) {
+  std::size_t fewest = 0;  // tensors; a list of all of them may itself be too long
+  for (const LayerConfig& layer : config.layers)
+    fewest += static_cast<std::size_t>(std::max<std::int64_t>(1, layer.ffn.num_experts));
+  if (checkpoint.names().size() < fewest) {
+    throw InputError(
+        {.source = *checkpoint.find("").source,
+         .field = "",
+         .expected = "at least " + std::to_string(fewest) + " tensors, as config.json calls for",
+         .actual = std::to_string(checkpoint.names().size())});
+  }
+  for (const TensorSpec& tensor : model_tensors(config)) check_tensor(checkpoint, tensor, config);
+}
+
+/// Whole rows of one tensor: what one thread converts at a time.
+struct Piece {
+  const WeightTensor* tensor;
+  SafetensorsCheckpoint::Found stored;
+  const TensorBytes* scale;  // nullptr where there is none
+  std::int64_t num_columns;
+  std::int64_t first_row, num_rows;
+  std::int64_t first_wrong = -1;  // element of the tensor that is not finite, after conversion
+};
+
+std::vector<Piece> pieces_of(const SafetensorsCheckpoint& checkpoint, const Weights& weights,
+                             const ModelConfig& config) {
+  std::vector<Piece> pieces;
+  for (const WeightTensor& tensor : weights.tensors()) {
+    const auto stored = checkpoint.find(tensor.name);
+    const TensorBytes* scale = has_scale(config, stored.tensor)
+                                   ? checkpoint.find(scale_name(tensor.name)).tensor
+                                   : nullptr;
+    const std::int64_t num_columns = tensor.shape.back();
+    const std::int64_t num_rows = tensor.size / num_columns;
+    const std::int64_t step = std::max<std::int64_t>(1, kPieceElements / num_columns);
+    for (std::int64_t row = 0; row < num_rows; row += step) {
+      pieces.push_back({.tensor = &tensor,
+                        .stored = stored,
+                        .scale = scale,
+                        .num_columns = num_columns,
+                        .first_row = row,
+                        .num_rows = std::min(step, num_rows - row)});
+    }
+  }
+  return pieces;
+}
+
+std::int64_t first_not_finite(std::span<const float> values) {
+  std::uint32_t greatest = 0;  // a loop without a branch, since nearly always all are finite
+  for (const float x : values)
+    greatest = std::max(greatest, std::bit_cast<std::uint32_t>(x) & 0x7FFFFFFFU);
+  if (greatest < 0x7F800000U) return -1;
+  const auto found =
+      std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+  return found - values.begin();
+}
+
+void convert(Piece& piece, std::span<float> tensor_values, const Fp8Blocks& blocks) {
+  const TensorBytes& stored = *piece.stored.tensor;
+  const auto width = static_cast<std::size_t>(tensor_type_bytes(stored.type));
+  const auto first = static_cast<std::size_t>(piece.first_row * piece.num_columns);
+  const auto count = static_cast<std::size_t>(piece.num_rows * piece.num_columns);
+  const auto bytes = stored.bytes.subspan(first * width, count * width);
+  const auto out = tensor_values.subspan(first, count);
+  copy_to_float({.name = stored.name,
+                 .type = stored.type,
+                 .shape = {static_cast<std::int64_t>(count)},
+                 .bytes = bytes},
+                out, *piece.stored.source);
+  piece.stored.file->release(bytes);
+  if (piece.scale != nullptr) {
+    multiply_by_scales(out, piece.first_row, piece.num_columns, *piece.scale, blocks);
+  }
+  const std::int64_t wrong = first_not_finite(out);
+  if (wrong >= 0) piece.first_wrong = static_cast<std::int64_t>(first) + wrong;
+}
+
+void check_finite(const std::vector<Piece>& pieces, const Weights& weights) {
+  for (const Piece& piece : pieces) {
+    if (piece.first_wrong < 0) continue;
+    const auto at = static_cast<std::size_t>(piece.first_wrong);
+    throw InputError({.source = *piece.stored.source,
+                      .field = piece.tensor->name + "[" + std::to_string(at) + "]",
+                      .expected = "a finite number",
+                      .actual = std::to_string(weights[piece.tensor->name][at])});
+  }
+}
+
+}  // namespace
+
+Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config) {
+  const SafetensorsCheckpoint checkpoint(directory);
+  check_tensors(checkpoint, config);
+  Weights weights(config);
+  check_no_extras(checkpoint, weights, config);
+  std::vector<Piece> pieces = pieces_of(checkpoint, weights, config);
+  ThreadPool pool;
+  pool.parallel_for(static_cast<std::int64_t>(pieces.size()), 1,
+                    [&](std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t i = begin; i < end; ++i) {
+                        Piece& piece = pieces[static_cast<std::size_t>(i)];
+                        convert(piece, weights[piece.tensor->name], config.fp8_blocks);
+                      }
+                    });
+  check_finite(pieces, weights);
+  return weights;
+}
+
+std::vector<TensorBytes> tensor_bytes(const Weights& weights) {
+  std::vector<TensorBytes> tensors;
+  for (const WeightTensor& tensor : weights.tensors()) {
+    tensors.push_back({.name = tensor.name,
+                       .type = TensorType::f32,
+                       .shape = tensor.shape,
+                       .bytes = std::as_bytes(weights[tensor.name])});
+  }
+  return tensors;
+}
+
+void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16) {
+  std::vector<TensorBytes> tensors = tensor_bytes(weights);
+  std::vector<std::uint16_t> halves;  // the bf16 copy, laid out as the weights
+  if (bf16) {
+    halves.resize(weights.values().size());
+    std::transform(weights.values().begin(), weights.values().end(), halves.begin(),
+                   bf16_from_float);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      const WeightTensor& tensor = weights.tensors()[i];
+      // The selection bias moves in steps that bf16 cannot hold; transformers keeps it in fp32 too.
+      if (!tensor.trainable) continue;
+      tensors[i].type = TensorType::bf16;
+      tensors[i].bytes = std::as_bytes(std::span(halves).subspan(
+          static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(tensor.size)));
+    }
+  }
+  write_safetensors(directory / "model.safetensors", std::move(tensors));
+}
+
+}  // namespace zeroth
