@@ -1,15 +1,24 @@
-// zeroth logits: what the model computes for a text, to be compared with other implementations.
+// zeroth logits: what the model computes for a text or for tokens, to be compared with other
+// implementations.
 
 #include <boost/json.hpp>
+#include <filesystem>
 #include <iostream>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "policy/decoder.h"
 #include "policy/head.h"
+#include "policy/packed_policy.h"
+#include "policy/safetensors.h"
+#include "policy/tokenizer.h"
+#include "policy/weights.h"
+#include "rl/training_options.h"
 #include "system/error.h"
 #include "system/json.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
-#include "tools/loaded_policy.h"
 #include "tools/model_directory.h"
 #include "tools/options.h"
 
@@ -18,24 +27,55 @@ namespace zeroth {
 struct LogitsConfig : PolicyOptions {
   LogitsConfig() { dtype = "float32"; }
   std::string text;
+  std::vector<std::int64_t> ids;
+  std::string out;
 };
 
 template <class Visitor>
 void visit_fields(Visitor& v, LogitsConfig& c) {
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("text", c.text, "text whose tokens are fed");
+  v("ids", c.ids, "tokens that are fed, in place of a text; needs no tokenizer");
+  v("out", c.out,
+    "safetensors file for the logits, float32 [tokens, vocabulary], named logits; empty = JSON on "
+    "standard output");
 }
 
 void check(const LogitsConfig& config) {
-  if (config.model_name_or_path.empty() || config.text.empty()) {
-    throw InputError({.source = "logits",
-                      .field = config.text.empty() ? "text" : "model_name_or_path",
-                      .expected = "a value",
-                      .actual = "none"});
-  }
+  const auto refuse = [](const char* field, const char* expected, const std::string& actual) {
+    throw InputError({.source = "logits", .field = field, .expected = expected, .actual = actual});
+  };
+  if (config.model_name_or_path.empty()) refuse("model_name_or_path", "a checkpoint", "none");
+  if (config.text.empty() && config.ids.empty()) refuse("ids", "tokens, or a text", "neither");
+  if (!config.text.empty() && !config.ids.empty()) refuse("ids", "tokens or a text", "both");
 }
 
 namespace {
+
+// The tokens of the text where `ids` are none.
+std::vector<std::int32_t> tokens_of(const LogitsConfig& config, const ModelConfig& model) {
+  std::vector<std::int32_t> tokens;
+  for (std::size_t i = 0; i < config.ids.size(); ++i) {
+    const std::int64_t id = config.ids[i];
+    if (id < 0 || id >= model.vocab_size) {
+      throw InputError({.source = "logits",
+                        .field = "ids[" + std::to_string(i) + "]",
+                        .expected = "a token from 0 to " + std::to_string(model.vocab_size - 1),
+                        .actual = std::to_string(id)});
+    }
+    tokens.push_back(static_cast<std::int32_t>(id));
+  }
+  if (tokens.empty()) tokens = Tokenizer::load(config.model_name_or_path).encode(config.text);
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  if (count < 1 || count > model.max_position_embeddings) {
+    throw InputError({.source = "logits",
+                      .field = config.ids.empty() ? "text" : "ids",
+                      .expected = "1 to " + std::to_string(model.max_position_embeddings) +
+                                  " tokens (max_position_embeddings)",
+                      .actual = std::to_string(count)});
+  }
+  return tokens;
+}
 
 // One sequence on its own, from position 0.
 ForwardBatch single_sequence(std::vector<std::int32_t> tokens) {
@@ -52,46 +92,81 @@ ForwardBatch single_sequence(std::vector<std::int32_t> tokens) {
   return batch;
 }
 
+void write_file(const LogitsConfig& config, std::span<const float> logits, std::int64_t T,
+                std::int64_t V) {
+  write_safetensors(config.out, {{.name = "logits",
+                                  .type = TensorType::f32,
+                                  .shape = {T, V},
+                                  .bytes = std::as_bytes(logits)}});
+  std::cerr << "wrote " << config.out << ": logits [" << T << ", " << V << "]\n";
+}
+
+void print_json(const LogitsConfig& config, const std::vector<std::int32_t>& ids,
+                std::span<const float> logits, std::int64_t V) {
+  boost::json::array by_position;
+  for (std::size_t t = 0; t < ids.size(); ++t) {
+    const float* row = logits.data() + t * static_cast<std::size_t>(V);
+    by_position.push_back(boost::json::array(row, row + V));
+  }
+  boost::json::object json;
+  if (!config.text.empty()) {
+    json["text"] = config.text;
+    json["text_ids"] = boost::json::array(ids.begin(), ids.end());
+  }
+  json["input_ids"] = boost::json::array{boost::json::array(ids.begin(), ids.end())};
+  json["logits"] = boost::json::array{std::move(by_position)};
+  std::cout << write_json(json) << "\n";
+}
+
+void compute_logits(const LogitsConfig& config) {
+  const std::filesystem::path directory = config.model_name_or_path;
+  const ModelConfig model =
+      read_model_config(directory / "config.json", parse_mla_prefix(config.mla_prefix));
+  const std::vector<std::int32_t> ids = tokens_of(config, model);
+  const Compute compute(config);
+  Weights weights = load_weights(directory, model);
+  const PackedPolicy packed(model, weights, parse_dtype(config.dtype), false);
+
+  const ForwardBatch batch = single_sequence(ids);
+  Cache cache(model);
+  cache.resize(batch.size(), batch.size());
+  Activations activations(false);
+  decoder_forward(compute.context(), packed, batch, cache, activations);
+  const std::vector<std::int64_t> rows(batch.cache_rows);
+  HeadBuffers buffers;
+  const std::int64_t V = model.vocab_size;
+  const std::span<const float> logits(
+      head_logits(compute.context(), packed, activations.hidden.data(), rows, buffers),
+      ids.size() * static_cast<std::size_t>(V));
+  if (config.out.empty()) {
+    print_json(config, ids, logits, V);
+  } else {
+    write_file(config, logits, static_cast<std::int64_t>(ids.size()), V);
+  }
+}
+
 }  // namespace
 
 int run_logits(int argc, char** argv) {
   LogitsConfig config;
-  const ResolvedOptions options = resolve(argc, argv, config,
-                                          {.name = "logits",
-                                           .summary = "logits of every position of a text, as JSON",
-                                           .positional = "text"});
+  const ResolvedOptions options =
+      resolve(argc, argv, config,
+              {.name = "logits",
+               .summary = "logits of every position of a text or of tokens",
+               .positional = "model_name_or_path"});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
   config.model_name_or_path = model_directory(config.model_name_or_path);
   if (options.dry_run) {
-    std::cout << "would compute the logits of " << config.text.size() << " bytes\n";
+    std::cout << "would compute the logits of "
+              << (config.ids.empty() ? std::to_string(config.text.size()) + " bytes"
+                                     : std::to_string(config.ids.size()) + " tokens")
+              << "\n";
     return kExitDone;
   }
-  const Compute compute(config);
-  LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
-  const std::vector<std::int32_t> ids = policy.tokenizer.encode(config.text);
-  const ForwardBatch batch = single_sequence(ids);
-  Cache cache(policy.config);
-  cache.resize(batch.size(), batch.size());
-  Activations activations(false);
-  decoder_forward(compute.context(), policy.packed, batch, cache, activations);
-  std::vector<std::int64_t> rows(batch.cache_rows);
-  HeadBuffers buffers;
-  const float* logits =
-      head_logits(compute.context(), policy.packed, activations.hidden.data(), rows, buffers);
-  boost::json::array by_position;
-  for (std::size_t t = 0; t < ids.size(); ++t) {
-    const float* row = logits + t * static_cast<std::size_t>(policy.config.vocab_size);
-    by_position.push_back(boost::json::array(row, row + policy.config.vocab_size));
-  }
-  const boost::json::object json = {
-      {"text", config.text},
-      {"text_ids", boost::json::array(ids.begin(), ids.end())},
-      {"input_ids", boost::json::array{boost::json::array(ids.begin(), ids.end())}},
-      {"logits", boost::json::array{std::move(by_position)}}};
-  std::cout << write_json(json) << "\n";
+  compute_logits(config);
   return kExitDone;
 }
 

@@ -39,7 +39,7 @@ constexpr Command kCommands[] = {
     {"export", "write a checkpoint for transformers, vLLM or llama.cpp", zeroth::run_export},
     {"report", "runs as one page of HTML that needs no network", zeroth::run_report},
     {"worker", "sample for learners (zeroth grpo --workers …) over HTTP", zeroth::run_worker},
-    {"logits", "logits of every position of a text, as JSON", zeroth::run_logits},
+    {"logits", "logits of every position of a text or of tokens", zeroth::run_logits},
     {"tokenize", "ids of texts, and the text of those ids", zeroth::run_tokenize},
     {"tokenizer", "train a tokenizer on texts", zeroth::run_tokenizer},
     {"bench", "speed, measured in one run beside what it is compared with", zeroth::run_bench},

@@ -105,8 +105,7 @@ TEST_CASE("end to end: every command of a training run works on what the one bef
   }
   CHECK(count == 2);
 
-  const Outcome logits =
-      zeroth_command(directory, "logits '12+34=' --model_name_or_path grpo/checkpoint-2");
+  const Outcome logits = zeroth_command(directory, "logits grpo/checkpoint-2 --text '12+34='");
   REQUIRE(logits.exit_code == 0);
   CHECK(boost::json::parse(logits.out).as_object().at("logits").as_array()[0].as_array().size() ==
         6);

@@ -30,7 +30,7 @@ class Zeroth:
     def logits(self, checkpoint: Path, text: str):
         """The record of `zeroth logits`: ids of the text and logits of every position."""
         return json.loads(
-            self.run("logits", "--model_name_or_path", checkpoint, "--num_threads", 1,
+            self.run("logits", checkpoint, "--num_threads", 1,
                      "--text=" + text)
         )  # fmt: skip
 
