@@ -137,7 +137,7 @@ TEST_CASE("setup: readers that cannot be fetched fail, or are gone without where
   const Outcome tried = machine.run("tools/setup", "--try-readers");
   CHECK(tried.exit_code == 0);
   CHECK(contains(tried.text, "(no network?)"));
-  CHECK(contains(tried.text, "the tests labelled interop skip"));
+  CHECK(contains(tried.text, "the tests that need them skip"));
   CHECK(contains(tried.text, "setup: build cpu: "));
   CHECK_FALSE(std::filesystem::exists(machine.readers() / "requirements.txt"));
 }
