@@ -1,13 +1,26 @@
-// The wall clock of the commands. Only what is printed may depend on it, never a number of a run.
+// The wall clock of the commands. Only what is printed may depend on it, never a number of a run:
+// the date of a chat template's becomes part of the run's configuration.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <ctime>
+#include <string>
 
 namespace zeroth {
 
 /// Seconds from a fixed point, never falling.
 inline double monotonic_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// The local time, as 2026-01-02T15:04:05.
+inline std::string local_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts)};
 }
 
 /// Microseconds that `work` takes.

@@ -13,6 +13,7 @@ inline constexpr int kExitWrongInput = 2;
 inline constexpr int kExitInterrupted = 130;  // stopped at a resumable point
 
 int run_bench(int argc, char** argv);
+int run_chat_template(int argc, char** argv);
 int run_distill(int argc, char** argv);
 int run_eval(int argc, char** argv);
 int run_export(int argc, char** argv);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/chat/template_host.h"
 #include "rewards/host/reward_child.h"
 #include "system/error.h"
 #include "system/nearest_name.h"
@@ -42,6 +43,7 @@ constexpr Command kCommands[] = {
     {"logits", "logits of every position of a text or of tokens", zeroth::run_logits},
     {"tokenize", "ids of texts, and the text of those ids", zeroth::run_tokenize},
     {"tokenizer", "train a tokenizer on texts", zeroth::run_tokenizer},
+    {"chat-template", "conversations as a model's template has them", zeroth::run_chat_template},
     {"bench", "speed, measured in one run beside what it is compared with", zeroth::run_bench},
 };
 
@@ -50,7 +52,7 @@ void print_help() {
             << "usage: zeroth COMMAND [--config recipe.toml] [--key value]…\n"
             << "       zeroth COMMAND --help    every key with its type, default and unit\n\n";
   for (const Command& command : kCommands) {
-    std::cout << "  " << command.name << std::string(12 - command.name.size(), ' ')
+    std::cout << "  " << command.name << std::string(15 - command.name.size(), ' ')
               << command.summary << "\n";
   }
   std::cout << "\nexit codes: 0 done, 1 failed, 2 wrong input, 130 interrupted at a resumable "
@@ -67,8 +69,9 @@ int run(int argc, char** argv) {
     std::cout << "zeroth " ZEROTH_VERSION "\n";
     return zeroth::kExitDone;
   }
-  // Started by rewards that live in processes of their own, and by nobody else: not in the list.
+  // Started by what lives in a process of its own, and by nobody else: not in the list.
   if (name == "reward-host") return zeroth::run_reward_child(argc - 1, argv + 1);
+  if (name == "template-host") return zeroth::run_template_host(argc - 1, argv + 1);
   std::vector<std::string> names;
   for (const Command& command : kCommands) {
     if (command.name == name) return command.run(argc - 1, argv + 1);
