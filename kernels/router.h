@@ -2,12 +2,14 @@
 //
 //   s = sigmoid(logits)  or  softmax(logits)
 //   choice = s + bias                                   (bias decides, it does not weigh)
-//   only the topk_group groups with the largest sum of their two best choices stay eligible
-//   (n_group > 1) experts = the K largest choices; ties go to the lower id; kept in that order
+//   only the topk_group groups with the largest score stay eligible (n_group > 1); a group's score
+//   is the sum of its two best choices, or with group_max its best choice
+//   experts = the K largest choices; ties go to the lower id; kept in that order
 //   weight_k = s_k [ / (sum_k s_k + 1e-20) ] * routed_scaling_factor
 //
-// DeepSeek-V3 (arXiv:2412.19437, eq. 12-16); loss-free balancing bias (arXiv:2408.15664). All in
-// fp32.
+// DeepSeek-V3 (arXiv:2412.19437, eq. 12-16); loss-free balancing bias (arXiv:2408.15664);
+// DeepSeek-V2's groups by their best (arXiv:2405.04434, section 2.2.2), with softmax and no bias.
+// All in fp32.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +29,7 @@ struct RouterArgs {
   std::int64_t K = 0;
   std::int64_t n_group = 1;
   std::int64_t topk_group = 1;
+  bool group_max = false;
   bool softmax = false;
   bool normalize = true;
   float scaling_factor = 1.0F;

@@ -53,7 +53,7 @@ void keep_best_groups(float* choice, const RouterArgs& args) {
         second = choice[i];
       }
     }
-    group_score[g] = size > 1 ? best + second : best;
+    group_score[g] = size > 1 && !args.group_max ? best + second : best;
     keep[g] = false;
   }
   for (int64_t k = 0; k < args.topk_group; ++k) {

@@ -1,5 +1,6 @@
-// Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) as Qwen2 and Llama have it, and
-// with an RMS norm of each q and k head before rope as Qwen3 does (arXiv:2505.09388, section 2).
+// Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) as Qwen2 and Llama have it, with
+// an RMS norm of each q and k head before rope as Qwen3 has (arXiv:2505.09388, section 2), and with
+// rope on the first part of a head as GLM-4.5 has (arXiv:2508.06471).
 #include <cstring>
 
 #include "kernels/rms_norm.h"

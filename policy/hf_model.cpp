@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "policy/families/families.h"
 #include "policy/gguf.h"
 #include "policy/tokenizer.h"
 #include "system/error.h"
@@ -64,16 +65,9 @@ std::string tokenizer_config(const ModelConfig& config, const Tokenizer& tokeniz
 }
 
 std::string class_of(const std::string& model_type) {
-  constexpr std::array<std::pair<const char*, const char*>, 5> kClasses = {
-      {{"deepseek_v3", "DeepseekV3ForCausalLM"},
-       {"kimi_k2", "DeepseekV3ForCausalLM"},
-       {"qwen2", "Qwen2ForCausalLM"},
-       {"qwen3", "Qwen3ForCausalLM"},
-       {"llama", "LlamaForCausalLM"}}};
-  for (const auto& [type, name] : kClasses) {
-    if (model_type == type) return name;
-  }
-  throw std::invalid_argument("hf_model: no class for " + model_type);
+  const ModelFamily* family = find_model_family(model_type);
+  if (family == nullptr) throw std::invalid_argument("hf_model: no class for " + model_type);
+  return std::string(family->architecture);
 }
 
 std::string config_json(const ModelConfig& config, TensorType type) {

@@ -28,15 +28,13 @@ ModelConfig read_model_config(const std::filesystem::path& file) {
 ModelConfig parse_model_config(std::string_view json, const std::string& source) {
   const JsonReader reader = JsonReader::parse(json, source);
   const std::string model_type = reader.get_string("model_type");
-  for (const ModelFamily& family : model_families()) {
-    if (family.model_type != model_type) continue;
-    ModelConfig config;
-    config.model_type = model_type;
-    config.hf_json = without_quantization(reader, json);
-    family.read(reader, config);
-    return config;
-  }
-  reader.fail("model_type", "one of " + known_model_types());
+  const ModelFamily* family = find_model_family(model_type);
+  if (family == nullptr) reader.fail("model_type", "one of " + known_model_types());
+  ModelConfig config;
+  config.model_type = model_type;
+  config.hf_json = without_quantization(reader, json);
+  family->read(reader, config);
+  return config;
 }
 
 ModelConfig read_model_config(const std::filesystem::path& file, MlaPrefix mla_prefix) {

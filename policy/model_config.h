@@ -14,7 +14,7 @@ enum class RopeScaling { none, linear, yarn, llama3 };
 
 /// Rotary position embedding: the angle of pair i at position p is p * inv_freq[i].
 struct RopeConfig {
-  std::int64_t dim = 0;    // rotated width of a head; even
+  std::int64_t dim = 0;    // rotated width of a head, from its start; even
   double theta = 10000.0;  // inv_freq[i] before scaling is theta^(-2 i / dim)
   RopeScaling scaling = RopeScaling::none;
   std::vector<double> inv_freq;   // [dim / 2], yarn and llama3 scaling already applied
@@ -48,6 +48,7 @@ struct AttentionConfig {
 
 enum class FfnKind { dense, moe };
 enum class RouterScoring { sigmoid, softmax };
+enum class GroupScore { two_best, best };  // sum of a group's two best choices, or its best one
 
 struct FfnConfig {
   FfnKind kind = FfnKind::dense;
@@ -58,6 +59,7 @@ struct FfnConfig {
       0;                        // one shared expert of num_shared_experts * intermediate_size
   std::int64_t n_group = 1;     // experts are cut into n_group groups, of which
   std::int64_t topk_group = 1;  // the topk_group best may be chosen from
+  GroupScore group_score = GroupScore::two_best;
   RouterScoring scoring = RouterScoring::sigmoid;
   bool norm_topk_prob = true;
   double routed_scaling_factor = 1.0;

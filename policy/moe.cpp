@@ -1,6 +1,6 @@
-// Mixture of experts with shared experts (DeepSeek-V3, arXiv:2412.19437, section 2.1.2). The
-// combine starts from the shared expert's result and adds the chosen experts in slot order; router
-// logits and the combine are fp32.
+// Mixture of experts, with shared experts (DeepSeek-V3, arXiv:2412.19437, section 2.1.2) or without
+// (Qwen3, arXiv:2505.09388). The combine starts from the shared expert's result, or zero, and adds
+// the chosen experts in slot order; router logits and the combine are fp32.
 #include <algorithm>
 #include <cstring>
 
@@ -35,6 +35,7 @@ void route(const LayerPass& pass, LayerActivations& a) {
                         .K = c.num_experts_per_tok,
                         .n_group = c.n_group,
                         .topk_group = c.topk_group,
+                        .group_max = c.group_score == GroupScore::best,
                         .softmax = c.scoring == RouterScoring::softmax,
                         .normalize = c.norm_topk_prob,
                         .scaling_factor = static_cast<float>(c.routed_scaling_factor)});

@@ -77,7 +77,12 @@ void read_common(const JsonReader& json, ModelConfig& config) {
     json.fail("attention_dropout", "0 (dropout is not supported)");
   }
   if (json.has("layer_types")) {
-    for (const JsonReader& type : json.child("layer_types").elements()) {
+    const std::vector<JsonReader> types = json.child("layer_types").elements();
+    if (types.size() != config.layers.size()) {
+      json.fail("layer_types", "one type for each of num_hidden_layers (" +
+                                   std::to_string(config.layers.size()) + ")");
+    }
+    for (const JsonReader& type : types) {
       if (type.as_string() != "full_attention") {
         type.fail("\"full_attention\" (others are not supported)");
       }
@@ -93,7 +98,7 @@ FfnConfig read_dense_ffn(const JsonReader& json) {
 }
 
 AttentionConfig read_gqa(const JsonReader& json, const ModelConfig& config,
-                         std::int64_t default_head_dim) {
+                         const GqaDefaults& defaults) {
   AttentionConfig attention;
   attention.kind = AttentionKind::gqa;
   attention.num_heads = read_size(json, "num_attention_heads");
@@ -105,8 +110,8 @@ AttentionConfig read_gqa(const JsonReader& json, const ModelConfig& config,
   }
   if (json.has("head_dim")) {
     attention.head_dim = read_size(json, "head_dim", kMaxHeadWidth);
-  } else if (default_head_dim != 0) {
-    attention.head_dim = default_head_dim;
+  } else if (defaults.head_dim != 0) {
+    attention.head_dim = defaults.head_dim;
   } else {
     attention.head_dim = config.hidden_size / attention.num_heads;
     if (config.hidden_size % attention.num_heads != 0 || attention.head_dim > kMaxHeadWidth) {
@@ -119,7 +124,8 @@ AttentionConfig read_gqa(const JsonReader& json, const ModelConfig& config,
               "heads of an even width (for rope)");
   }
   attention.softmax_scale = 1.0 / std::sqrt(static_cast<double>(attention.head_dim));
-  attention.rope = read_rope(json, attention.head_dim, config.max_position_embeddings).rope;
+  const std::int64_t rotated = read_rotary_width(json, attention.head_dim, defaults.rotary);
+  attention.rope = read_rope(json, rotated, config.max_position_embeddings).rope;
   return attention;
 }
 

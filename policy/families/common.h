@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,9 +37,14 @@ void read_common(const JsonReader& json, ModelConfig& config);
 /// A dense SwiGLU layer of the width in intermediate_size.
 FfnConfig read_dense_ffn(const JsonReader& json);
 
+struct GqaDefaults {
+  std::int64_t head_dim = 0;          // 0 stands for hidden_size / num_attention_heads
+  std::optional<double> rotary = {};  // of partial_rotary_factor (read_rotary_width)
+};
+
 /// Grouped-query attention without biases and norms: heads, head width, scale head_dim^-0.5,
-/// rotate-half rope. `default_head_dim` 0 stands for hidden_size / num_attention_heads.
+/// rotate-half rope.
 AttentionConfig read_gqa(const JsonReader& json, const ModelConfig& config,
-                         std::int64_t default_head_dim = 0);
+                         const GqaDefaults& defaults = {});
 
 }  // namespace zeroth

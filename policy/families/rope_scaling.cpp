@@ -24,6 +24,10 @@ double yarn_mscale(double factor, double weight) {
 
 /// The object that describes the scaling, whichever key holds it; nothing for plain rope.
 std::optional<JsonReader> find_parameters(const JsonReader& json) {
+  if (json.has("rope_scaling") && json.has("rope_parameters") &&
+      json.child("rope_scaling").value() != json.child("rope_parameters").value()) {
+    json.fail("rope_scaling", "what rope_parameters says, or nothing beside it");
+  }
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!json.has(key)) continue;
     JsonReader parameters = json.child(key);
@@ -38,8 +42,29 @@ std::optional<JsonReader> find_parameters(const JsonReader& json) {
 }
 
 std::string read_type(const JsonReader& parameters) {
-  if (parameters.has("rope_type")) return parameters.get_string("rope_type");
-  return parameters.get_string("type", "default");
+  if (!parameters.has("rope_type")) return parameters.get_string("type", "default");
+  const std::string type = parameters.get_string("rope_type");
+  if (parameters.get_string("type", type) != type) {
+    parameters.fail("type", "\"" + type + "\", as rope_type says, or nothing beside it");
+  }
+  return type;
+}
+
+/// `key` of config.json or of its rope parameters; said twice, it has to be the same.
+double read_either(const JsonReader& json, const std::optional<JsonReader>& parameters,
+                   std::string_view key, double fallback) {
+  if (!parameters || !parameters->has(key)) return json.get_double(key, fallback);
+  const double inside = parameters->get_double(key);
+  if (json.get_double(key, inside) != inside) {
+    json.fail(key, json_number(inside) + ", as " + parameters->path() + " says");
+  }
+  return inside;
+}
+
+/// The reader at whose `key` a wrong value stands.
+const JsonReader& place_of(const JsonReader& json, const std::optional<JsonReader>& parameters,
+                           std::string_view key) {
+  return parameters && parameters->has(key) ? *parameters : json;
 }
 
 std::vector<double> plain_frequencies(double theta, std::int64_t dim) {
@@ -117,17 +142,29 @@ void apply_llama3(const JsonReader& parameters, RopeConfig& rope) {
 
 }  // namespace
 
+std::int64_t read_rotary_width(const JsonReader& json, std::int64_t head_dim,
+                               std::optional<double> fallback) {
+  constexpr std::string_view kKey = "partial_rotary_factor";
+  const std::optional<JsonReader> parameters = find_parameters(json);
+  const double share = read_either(json, parameters, kKey, fallback.value_or(1.0));
+  const JsonReader& place = place_of(json, parameters, kKey);
+  if (!fallback && share != 1.0) {
+    place.fail(kKey, "1 (this family rotates whole heads)");
+  }
+  if (!(share > 0.0 && share <= 1.0)) place.fail(kKey, "above 0 and at most 1");
+  // As transformers cuts it: towards zero.
+  const auto width = static_cast<std::int64_t>(static_cast<double>(head_dim) * share);
+  if (width < 2 || width % 2 != 0) {
+    place.fail(kKey, "a share of head_dim (" + std::to_string(head_dim) + ") that is even");
+  }
+  return width;
+}
+
 RopeReading read_rope(const JsonReader& json, std::int64_t dim,
                       std::int64_t max_position_embeddings) {
   const std::optional<JsonReader> parameters = find_parameters(json);
-  const bool theta_inside = parameters && parameters->has("rope_theta");
-  const double theta =
-      read_above(theta_inside ? *parameters : json, "rope_theta", kDefaultTheta, 1.0);
-  for (const JsonReader& place : parameters ? std::vector{json, *parameters} : std::vector{json}) {
-    if (place.get_double("partial_rotary_factor", 1.0) != 1.0) {
-      place.fail("partial_rotary_factor", "1 (rotating a part of a head is not supported)");
-    }
-  }
+  const double theta = read_either(json, parameters, "rope_theta", kDefaultTheta);
+  if (!(theta > 1.0)) place_of(json, parameters, "rope_theta").fail("rope_theta", "above 1");
 
   RopeReading out;
   out.rope.dim = dim;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "policy/model_config.h"
 #include "system/json.h"
@@ -20,6 +21,12 @@ struct RopeReading {
   /// m^2 with m = 0.1 * mscale_all_dim * ln(factor) + 1, or 1 without mscale_all_dim.
   double softmax_scale_factor = 1.0;
 };
+
+/// How much of a head of `head_dim` is rotated, from its start: the share partial_rotary_factor
+/// says, `fallback` where it says none. A family without a fallback rotates whole heads and takes
+/// no other factor. At least 2 and even.
+std::int64_t read_rotary_width(const JsonReader& json, std::int64_t head_dim,
+                               std::optional<double> fallback = std::nullopt);
 
 /// `dim` is the rotated width, even.
 RopeReading read_rope(const JsonReader& json, std::int64_t dim,

@@ -137,6 +137,39 @@ TEST_CASE("rope: backward restores the input, for it is the inverse as well as t
   }
 }
 
+// GLM-4.5 turns the first half of a head alone: the kernel is given the width that turns and the
+// distance of heads.
+TEST_CASE("rope: what of a head does not turn keeps its bits, there and back") {
+  constexpr std::int64_t kTokens = 37, kHeads = 3, kHead = 20, kTurned = 10;
+  const Angles angles(50, kTurned);
+  std::vector<std::int32_t> positions;
+  for (std::int32_t t = 0; t < kTokens; ++t) positions.push_back((t * 11 + 1) % 50);
+  const auto x = random_floats(kTokens * kHeads * kHead, 7);
+  for (const bool backward : {false, true}) {
+    const auto y = same_everywhere([&](const Context& c) {
+      std::vector<float> turned = x;
+      rope(c, {.x = turned.data(),
+               .row = kHeads * kHead,
+               .head = kHead,
+               .num_heads = kHeads,
+               .T = kTokens,
+               .dim = kTurned,
+               .positions = positions.data(),
+               .cos = angles.cos.data(),
+               .sin = angles.sin.data(),
+               .backward = backward});
+      return turned;
+    });
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const bool turns = i % kHead < kTurned;
+      if (!turns) REQUIRE(y[i] == x[i]);
+      changed += turns && y[i] != x[i] ? 1 : 0;
+    }
+    CHECK(changed > x.size() / 3);
+  }
+}
+
 TEST_CASE("rope: the product of two turned vectors depends on the distance alone") {
   Rows rows(1, 1, 16, false);
   const auto q = random_floats(16, 4);

@@ -98,6 +98,67 @@ TEST_CASE("router: groups are judged by the sum of their two best choices") {
   CHECK(all.experts == std::vector<std::int32_t>{0, 4, 2});
 }
 
+TEST_CASE("router: with group_max a group is judged by its best choice") {
+  // Groups of two. By the best: groups 0 (.9) and 2 (.7); by the two best: 1 (1.1) and 3 (1.05).
+  const std::vector<float> bias{0.9F, 0.0F, 0.6F, 0.5F, 0.7F, 0.1F, 0.55F, 0.5F};
+  const std::vector<float> logits(8, 0.0F);
+  RouterArgs args{.E = 8, .K = 3, .n_group = 4, .topk_group = 2, .group_max = true};
+  CHECK(route(best_context(), args, logits, bias).experts == std::vector<std::int32_t>{0, 4, 5});
+  args.group_max = false;
+  CHECK(route(best_context(), args, logits, bias).experts == std::vector<std::int32_t>{2, 6, 3});
+}
+
+// The groups that may be chosen from, in double precision, ties to the lower id.
+std::vector<bool> reference_groups(const RouterArgs& args, const float* choice) {
+  const std::int64_t size = args.E / args.n_group;
+  std::vector<std::pair<double, std::int64_t>> ranking;
+  for (std::int64_t g = 0; g < args.n_group; ++g) {
+    std::vector<double> in_group(choice + g * size, choice + (g + 1) * size);
+    std::sort(in_group.rbegin(), in_group.rend());
+    const double score = args.group_max || size == 1 ? in_group[0] : in_group[0] + in_group[1];
+    ranking.emplace_back(-score, g);
+  }
+  std::sort(ranking.begin(), ranking.end());
+  std::vector<bool> keep(static_cast<std::size_t>(args.n_group));
+  for (std::int64_t k = 0; k < args.topk_group; ++k)
+    keep[static_cast<std::size_t>(ranking[static_cast<std::size_t>(k)].second)] = true;
+  return keep;
+}
+
+TEST_CASE("router: experts of groups agree with a plain sort, for each kind of group score") {
+  for (const bool group_max : {false, true}) {
+    for (const std::int64_t groups : {2, 3, 5}) {
+      for (const std::int64_t size : {1, 2, 7, 16, 21}) {
+        const RouterArgs args{.E = groups * size,
+                              .K = std::min<std::int64_t>(2 * size, 5),
+                              .n_group = groups,
+                              .topk_group = 2,
+                              .group_max = group_max,
+                              .softmax = group_max,
+                              .normalize = !group_max,
+                              .scaling_factor = 16.0F};
+        const auto logits = random_floats(61 * args.E, 8, 3.0);
+        same_everywhere([&](const Context& c) { return joined(route(c, args, logits)); });
+        const auto r = route(best_context(), args, logits);
+        check_close(r.weights, reference_weights(args, as_doubles(logits), r.experts),
+                    {2e-6, 1e-7});
+        for (std::int64_t t = 0; t < 61; ++t) {
+          const float* const s = r.scores.data() + t * args.E;
+          const std::vector<bool> keep = reference_groups(args, s);
+          std::vector<std::int32_t> eligible;
+          for (std::int32_t e = 0; e < args.E; ++e) {
+            if (keep[static_cast<std::size_t>(e / size)]) eligible.push_back(e);
+          }
+          std::stable_sort(eligible.begin(), eligible.end(),
+                           [&](std::int32_t a, std::int32_t b) { return s[a] > s[b]; });
+          eligible.resize(static_cast<std::size_t>(args.K));
+          REQUIRE(std::equal(eligible.begin(), eligible.end(), r.experts.data() + t * args.K));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE(
     "router: equal groups go to the lower id, and groups of one are judged by their one choice") {
   const auto equal =

@@ -1,197 +1,212 @@
-// Agreement with transformers: logits and gradients of tiny checkpoints of every family that is
-// read here.
+// Agreement with transformers, forward: logits, log-probs and greedy tokens of tiny checkpoints of
+// every family, fed whole and token by token through the cache.
+#include <algorithm>
 #include <catch2/catch.hpp>
-#include <cmath>
-#include <cstdlib>
-#include <filesystem>
+#include <string>
 
-#include "kernels/cpu_features.h"
-#include "policy/decoder.h"
-#include "policy/head.h"
-#include "policy/safetensors.h"
-#include "system/error.h"
-#include "tests/support/sequences.h"
+#include "tests/policy/parity_checkpoint.h"
 
 namespace zeroth {
 namespace {
 
+using namespace zeroth::testing;
 namespace fs = std::filesystem;
+using Tokens = std::vector<std::int32_t>;
 
-std::vector<std::int64_t> integers(const SafetensorsFile& file, const std::string& name) {
-  const TensorBytes* tensor = file.find(name);
-  REQUIRE(tensor != nullptr);
-  std::vector<std::int64_t> values(static_cast<std::size_t>(num_elements(*tensor)));
-  copy_to_int64(*tensor, values, name);
-  return values;
-}
+constexpr float kTolerance = 1e-4F;  // of a logit, in fp32
 
-std::vector<float> floats(const TensorBytes& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(num_elements(tensor)));
-  copy_to_float(tensor, values, tensor.name);
-  return values;
-}
-
-// The checkpoints of the fixtures whose family is supported.
-std::vector<fs::path> checkpoints() {
-  const char* root = std::getenv("ZEROTH_FIXTURES");
-  std::vector<fs::path> found;
-  if (root == nullptr || !fs::exists(fs::path(root) / "model_parity")) {
-    WARN("skipped: ZEROTH_FIXTURES/model_parity is not there");
-    return found;
+// One sequence fed in pieces: the first `prompt_length` tokens are its prompt, wherever it is cut.
+class Feeder {
+ public:
+  Feeder(const Context& context, const ParityModel& model, std::int64_t prompt_length)
+      : context_(context), model_(model), prompt_length_(prompt_length), cache_(model.config) {
+    cache_.resize(kRows, kRows);
   }
-  for (const auto& entry : fs::directory_iterator(fs::path(root) / "model_parity")) {
-    if (!fs::exists(entry.path() / "config.json")) continue;
-    try {
-      read_model_config(entry.path() / "config.json");
-      found.push_back(entry.path());
-    } catch (const InputError& error) {
-      UNSCOPED_INFO("not read: " << error.what());
+
+  // The logits [tokens, V] of a piece, which does not reach over the prompt's end.
+  std::vector<float> feed(const Tokens& piece) {
+    const auto n = static_cast<std::int64_t>(piece.size());
+    const bool completes = position_ >= prompt_length_;
+    REQUIRE((completes || position_ + n <= prompt_length_));
+    REQUIRE(position_ + n <= kRows);
+    ForwardBatch batch;
+    batch.tokens = piece;
+    const std::int64_t own = completes ? position_ - prompt_length_ : position_;
+    batch.groups.push_back({.first_run = 0,
+                            .num_runs = completes ? 1 : 0,
+                            .prefix_length = completes ? prompt_length_ : 0,
+                            .num_members = 1});
+    batch.members.push_back({.num_queries = n, .first_run = 1, .num_runs = 1, .own_before = own});
+    batch.runs.push_back({.row = 0, .count = prompt_length_});
+    batch.runs.push_back({.row = position_ - own, .count = own + n});
+    for (std::int64_t i = position_; i < position_ + n; ++i) {
+      batch.positions.push_back(static_cast<std::int32_t>(i));
+      batch.cache_rows.push_back(i);
     }
+    position_ += n;
+    Activations activations(false);
+    decoder_forward(context_, model_.policy, batch, cache_, activations);
+    std::vector<std::int64_t> rows;
+    for (std::int64_t i = 0; i < n; ++i) rows.push_back(i);
+    const float* logits =
+        head_logits(context_, model_.policy, activations.hidden.data(), rows, buffers_);
+    return {logits, logits + n * model_.config.vocab_size};
   }
-  CHECK(found.size() >= 3);
-  return found;
-}
 
-struct Model {
-  explicit Model(const fs::path& directory, MlaPrefix mla_prefix = MlaPrefix::absorbed)
-      : config(read_model_config(directory / "config.json", mla_prefix)),
-        weights(load_weights(directory, config)),
-        policy(config, weights, Dtype::float32, true) {}
-  ModelConfig config;
-  Weights weights;
-  PackedPolicy policy;
+ private:
+  static constexpr std::int64_t kRows = 256;
+  const Context& context_;
+  const ParityModel& model_;
+  std::int64_t prompt_length_;
+  std::int64_t position_ = 0;
+  Cache cache_;
+  HeadBuffers buffers_;
 };
 
-float largest_difference(std::span<const float> a, std::span<const float> b) {
-  REQUIRE(a.size() == b.size());
-  float largest = 0.0F;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    REQUIRE(std::isfinite(a[i]));
-    largest = std::max(largest, std::abs(a[i] - b[i]));
+// All logits of `ids`: the prompt and then the rest, each cut into pieces.
+std::vector<float> logits_of(const Context& context, const ParityModel& model, const Tokens& ids,
+                             std::int64_t prompt_length, std::int64_t piece) {
+  Feeder feeder(context, model, prompt_length);
+  std::vector<float> logits;
+  const auto length = static_cast<std::int64_t>(ids.size());
+  for (std::int64_t begin = 0; begin < length;) {
+    const std::int64_t end =
+        std::min(begin + piece, begin < prompt_length ? prompt_length : length);
+    const std::vector<float> rows = feeder.feed({ids.begin() + begin, ids.begin() + end});
+    logits.insert(logits.end(), rows.begin(), rows.end());
+    begin = end;
   }
-  return largest;
+  return logits;
 }
 
-// The algebras of prompts that the checkpoint's attention has.
-std::vector<MlaPrefix> algebras(const fs::path& directory) {
-  const ModelConfig config = read_model_config(directory / "config.json");
-  if (config.layers[0].attention.kind != AttentionKind::mla) return {MlaPrefix::absorbed};
-  return {MlaPrefix::absorbed, MlaPrefix::expanded};
+std::int32_t best(const float* logits, std::int64_t vocab_size) {
+  return static_cast<std::int32_t>(std::max_element(logits, logits + vocab_size) - logits);
 }
 
-// The first `prompt_length` tokens as a prompt, the others as its completion.
-std::vector<float> all_logits(const Context& context, Model& model,
-                              const std::vector<std::int32_t>& tokens, std::int64_t prompt_length) {
-  ForwardBatch batch;
-  test::append_sequence(batch, {tokens.begin(), tokens.begin() + prompt_length}, 0);
-  if (const auto rest = static_cast<std::int64_t>(tokens.size()) - prompt_length; rest > 0) {
-    test::append_sequence(batch, {tokens.begin() + prompt_length, tokens.end()}, prompt_length);
-    batch.groups[1].num_runs = 1;  // the prompt's
-    batch.groups[1].prefix_length = prompt_length;
-    for (std::int64_t i = prompt_length; i < batch.size(); ++i)
-      batch.positions[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i);
+std::vector<float> next_logprobs(const std::vector<float>& logits, const Tokens& ids) {
+  const std::size_t V = logits.size() / ids.size();
+  std::vector<float> logprobs;
+  for (std::size_t t = 0; t + 1 < ids.size(); ++t) {
+    const float* row = logits.data() + t * V;
+    const double top = static_cast<double>(*std::max_element(row, row + V));
+    double total = 0.0;
+    for (std::size_t v = 0; v < V; ++v) total += std::exp(static_cast<double>(row[v]) - top);
+    const auto target = static_cast<std::size_t>(ids[t + 1]);
+    logprobs.push_back(
+        static_cast<float>(static_cast<double>(row[target]) - top - std::log(total)));
   }
-  Cache cache(model.config);
-  cache.resize(batch.size(), batch.size());
-  Activations activations(false);
-  decoder_forward(context, model.policy, batch, cache, activations);
-  std::vector<std::int64_t> rows(tokens.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i);
-  HeadBuffers buffers;
-  const float* logits =
-      head_logits(context, model.policy, activations.hidden.data(), rows, buffers);
-  return {logits, logits + rows.size() * static_cast<std::size_t>(model.config.vocab_size)};
+  return logprobs;
 }
 
-TEST_CASE("decoder: logits equal those of transformers", "[policy][fixtures]") {
-  ThreadPool pool(2);
-  const Context context{best_isa(), &pool};
-  for (const fs::path& directory : checkpoints()) {
-    const SafetensorsFile expected(directory / "expected.safetensors");
-    const auto ids = integers(expected, "input_ids");
-    const auto golden = floats(*expected.find("logits"));
-    const auto length = static_cast<std::int64_t>(ids.size());
-    for (const MlaPrefix mla_prefix : algebras(directory)) {
-      Model model(directory, mla_prefix);
-      for (const std::int64_t prompt_length : {std::int64_t{1}, length / 2, length}) {
-        INFO(directory.filename().string() << ", a prompt of " << prompt_length);
-        const auto logits = all_logits(context, model, {ids.begin(), ids.end()}, prompt_length);
-        CHECK(largest_difference(logits, golden) < 1e-4F);
-      }
-    }
+// A name of ids in expected.safetensors, and the name of their logits.
+struct Recorded {
+  std::string logits;
+  Tokens ids;
+};
+
+std::vector<Recorded> recorded_logits(const Expected& expected) {
+  std::vector<Recorded> all{{"logits", expected.ids("input_ids")}};
+  if (expected.has("logits_2")) all.push_back({"logits_2", expected.ids("input_ids_2")});
+  if (expected.has("logits_40")) {
+    Tokens ids = expected.ids("input_ids");
+    const Tokens greedy = expected.ids("greedy_ids");
+    ids.insert(ids.end(), greedy.begin(), greedy.end());
+    all.push_back({"logits_40", ids});
   }
+  return all;
 }
 
-// Every token of `ids` is fed; all but the last predict their successor.
-void append_training_sequence(const std::vector<std::int64_t>& ids, ForwardBatch& batch,
-                              HeadTargets& targets) {
-  const std::int64_t first = batch.size();
-  test::append_sequence(batch, {ids.begin(), ids.end()}, first);
-  for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
-    targets.rows.push_back(first + static_cast<std::int64_t>(i));
-    targets.target_offsets.push_back(static_cast<std::int64_t>(targets.targets.size()));
-    targets.targets.push_back(static_cast<std::int32_t>(ids[i + 1]));
-  }
-  targets.segments.push_back(static_cast<std::int64_t>(targets.rows.size()));
-}
-
-void check_gradients(const Context& context, const fs::path& directory, MlaPrefix mla_prefix) {
-  INFO(directory.filename().string());
-  Model model(directory, mla_prefix);
-  const SafetensorsFile expected(directory / "expected.safetensors");
-  ForwardBatch batch;
-  HeadTargets targets;
-  targets.segments.push_back(0);
-  for (const char* name : {"input_ids", "input_ids_2"}) {
-    if (expected.find(name) == nullptr) continue;
-    append_training_sequence(integers(expected, name), batch, targets);
-  }
-  const auto count = static_cast<std::int64_t>(targets.targets.size());
-  targets.target_offsets.push_back(count);
-  Cache cache(model.config);
-  Cache dcache(model.config);
-  cache.resize(batch.size(), batch.size());
-  dcache.resize(batch.size(), batch.size());
-  dcache.clear();
-  Activations activations(true);
-  decoder_forward(context, model.policy, batch, cache, activations);
-
-  HeadBuffers buffers;
-  const std::vector<float> dlogprobs(static_cast<std::size_t>(count),
-                                     -1.0F / static_cast<float>(count));
-  std::vector<float> gradients(model.weights.values().size(), 0.0F);
-  BackwardScratch scratch;
-  head_backward(context, model.policy, activations.hidden.data(), batch.size(), targets, 1.0,
-                dlogprobs, buffers, scratch.dx.resize(batch.size() * model.config.hidden_size),
-                gradients.data());
-  decoder_backward(context, model.policy, batch, cache, activations, scratch, dcache,
-                   gradients.data(), gradients.data() + model.policy.embedding());
-
-  const SafetensorsFile grads(directory / "expected_grads.safetensors");
-  std::size_t compared = 0;
-  for (const WeightTensor& tensor : model.weights.tensors()) {
-    const TensorBytes* golden = grads.find(tensor.name);
-    if (golden == nullptr) continue;
-    INFO(tensor.name);
-    const std::span<const float> ours(gradients.data() + tensor.offset,
-                                      static_cast<std::size_t>(tensor.size));
-    const auto theirs = floats(*golden);
-    float scale = 1e-3F;
-    for (const float g : theirs) scale = std::max(scale, std::abs(g));
-    CHECK(largest_difference(ours, theirs) < 2e-4F * scale + 1e-6F);
-    ++compared;
-  }
-  CHECK(compared > 10);
-}
-
-TEST_CASE("decoder: the gradient of the mean negative log-likelihood equals that of transformers",
+TEST_CASE("decoder: logits equal those of transformers, whole and token by token",
           "[policy][fixtures]") {
   ThreadPool pool(2);
   const Context context{best_isa(), &pool};
-  for (const fs::path& directory : checkpoints()) {
-    if (!fs::exists(directory / "expected_grads.safetensors")) continue;
+  std::string report;
+  for (const fs::path& directory : parity_checkpoints()) {
+    const Expected expected(directory);
+    float whole = 0.0F, cached = 0.0F;
     for (const MlaPrefix mla_prefix : algebras(directory)) {
-      check_gradients(context, directory, mla_prefix);
+      const ParityModel model(directory, mla_prefix);
+      for (const auto& [name, ids] : recorded_logits(expected)) {
+        const std::vector<float> golden = expected.floats(name);
+        const auto length = static_cast<std::int64_t>(ids.size());
+        for (const std::int64_t prompt_length : {length, length / 2, std::int64_t{1}}) {
+          INFO(directory.filename().string() << " " << name << ", a prompt of " << prompt_length);
+          const auto at_once = logits_of(context, model, ids, prompt_length, length);
+          const auto by_token = logits_of(context, model, ids, prompt_length, 1);
+          CHECK(largest_difference(at_once, golden) < kTolerance);
+          CHECK(largest_difference(by_token, golden) < kTolerance);
+          CHECK(by_token == at_once);  // the same bits, however a sequence is cut
+          whole = std::max(whole, largest_difference(at_once, golden));
+          cached = std::max(cached, largest_difference(by_token, golden));
+        }
+      }
+    }
+    report += "\n  " + directory.filename().string() + ": largest difference of a logit " +
+              json_number(static_cast<double>(whole)) + " whole, " +
+              json_number(static_cast<double>(cached)) + " token by token";
+  }
+  if (!report.empty()) WARN("compared with transformers:" << report);
+}
+
+TEST_CASE("decoder: another checkpoint's logits are not equal to those of transformers",
+          "[policy][fixtures]") {
+  ThreadPool pool(1);
+  const Context context{best_isa(), &pool};
+  for (const fs::path& directory : parity_checkpoints()) {
+    INFO(directory.filename().string());
+    const Expected expected(directory);
+    ParityModel model(directory);
+    model.weights["model.layers.0.input_layernorm.weight"][0] += 0.5F;
+    model.policy.update();
+    const auto ids = expected.ids("input_ids");
+    const auto length = static_cast<std::int64_t>(ids.size());
+    CHECK(largest_difference(logits_of(context, model, ids, length, length),
+                             expected.floats("logits")) > kTolerance);
+  }
+}
+
+TEST_CASE("decoder: log-probs equal those of transformers", "[policy][fixtures]") {
+  ThreadPool pool(1);
+  const Context context{best_isa(), &pool};
+  for (const fs::path& directory : parity_checkpoints()) {
+    const Expected expected(directory);
+    if (!expected.has("logprobs_next")) continue;
+    INFO(directory.filename().string());
+    const ParityModel model(directory);
+    const auto ids = expected.ids("input_ids");
+    const auto length = static_cast<std::int64_t>(ids.size());
+    const auto logits = logits_of(context, model, ids, length, length);
+    CHECK(largest_difference(next_logprobs(logits, ids), expected.floats("logprobs_next")) <
+          kTolerance);
+  }
+}
+
+TEST_CASE("decoder: greedy tokens are those of transformers", "[policy][fixtures]") {
+  ThreadPool pool(2);
+  const Context context{best_isa(), &pool};
+  for (const fs::path& directory : parity_checkpoints()) {
+    const Expected expected(directory);
+    if (!expected.has("greedy_ids")) continue;
+    const Tokens golden = expected.ids("greedy_ids");
+    for (const MlaPrefix mla_prefix : algebras(directory)) {
+      INFO(directory.filename().string());
+      const ParityModel model(directory, mla_prefix);
+      const std::int64_t V = model.config.vocab_size;
+      const Tokens prompt = expected.ids("input_ids");
+      Feeder feeder(context, model, static_cast<std::int64_t>(prompt.size()));
+      std::vector<float> logits = feeder.feed(prompt);
+      Tokens greedy;
+      std::vector<float> steps;  // the logits that came out of the cache
+      while (greedy.size() < golden.size()) {
+        greedy.push_back(best(logits.data() + static_cast<std::int64_t>(logits.size()) - V, V));
+        if (greedy.size() == golden.size()) break;
+        logits = feeder.feed({greedy.back()});
+        steps.insert(steps.end(), logits.begin(), logits.end());
+      }
+      CHECK(greedy == golden);
+      if (expected.has("greedy_step_logits")) {
+        CHECK(largest_difference(steps, expected.floats("greedy_step_logits")) < kTolerance);
+      }
     }
   }
 }

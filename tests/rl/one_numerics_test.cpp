@@ -45,6 +45,19 @@ constexpr const char* kDenseGroupedQueries = R"({
   "use_sliding_window": false, "bos_token_id": 1, "eos_token_id": 2
 })";
 
+// Queries and keys with biases and norms of which a part turns, and experts chosen by softmax in
+// groups that their best stands for: GLM-4.5's attention with the router of DeepSeek-V2.
+constexpr const char* kPartialRotation = R"({
+  "architectures": ["Glm4MoeForCausalLM"], "model_type": "glm4_moe",
+  "vocab_size": 211, "hidden_size": 72, "intermediate_size": 100, "moe_intermediate_size": 40,
+  "num_hidden_layers": 2, "first_k_dense_replace": 1, "num_attention_heads": 6, "num_key_value_heads": 2,
+  "head_dim": 20, "partial_rotary_factor": 0.5, "attention_bias": true, "use_qk_norm": true,
+  "n_routed_experts": 16, "n_shared_experts": 1, "num_experts_per_tok": 4, "n_group": 4, "topk_group": 2,
+  "norm_topk_prob": true, "routed_scaling_factor": 2.5, "hidden_act": "silu",
+  "max_position_embeddings": 256, "rms_norm_eps": 1e-05, "tie_word_embeddings": false,
+  "rope_theta": 10000.0, "bos_token_id": 1, "eos_token_id": 2, "initializer_range": 0.25
+})";
+
 struct Kind {
   const char* name;
   const char* json;
@@ -59,6 +72,8 @@ const Kind kKinds[] = {
     {"latent experts, expanded, bf16", kLatentExperts, MlaPrefix::expanded, Dtype::bfloat16},
     {"dense, fp32", kDenseGroupedQueries, MlaPrefix::absorbed, Dtype::float32},
     {"dense, bf16", kDenseGroupedQueries, MlaPrefix::absorbed, Dtype::bfloat16},
+    {"partial rotation, fp32", kPartialRotation, MlaPrefix::absorbed, Dtype::float32},
+    {"partial rotation, bf16", kPartialRotation, MlaPrefix::absorbed, Dtype::bfloat16},
 };
 
 struct Model {
@@ -68,6 +83,12 @@ struct Model {
         policy(config, weights, kind.dtype, true) {}
   static ModelConfig config_of(const Kind& kind, std::int64_t num_stop_tokens) {
     ModelConfig config = parse_model_config(kind.json, "test");
+    for (LayerConfig& layer : config.layers) {
+      if (kind.json != kPartialRotation || layer.ffn.kind != FfnKind::moe) continue;
+      layer.ffn.scoring = RouterScoring::softmax;
+      layer.ffn.group_score = GroupScore::best;
+      layer.ffn.norm_topk_prob = false;
+    }
     config.eos_token_ids.resize(static_cast<std::size_t>(num_stop_tokens));
     std::iota(config.eos_token_ids.begin(), config.eos_token_ids.end(), 2);
     set_mla_prefix(config, kind.mla_prefix, "test");

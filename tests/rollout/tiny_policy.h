@@ -25,9 +25,9 @@ struct TestModel {
   MlaPrefix mla_prefix;
 };
 
-/// One of every kind of attention.
+/// One of every kind of attention and router.
 inline const TestModel kModels[] = {
-    kTinyDeepseek, {kTinyDeepseek, MlaPrefix::expanded}, kTinyQwen2};
+    kTinyDeepseek, {kTinyDeepseek, MlaPrefix::expanded}, kTinyQwen2, kTinyDeepseekV2, kTinyGlm4Moe};
 
 struct TinyPolicy {
   explicit TinyPolicy(const TestModel& model, Dtype dtype = Dtype::float32)
