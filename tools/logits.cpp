@@ -29,6 +29,7 @@ struct LogitsConfig : PolicyOptions {
   std::string text;
   std::vector<std::int64_t> ids;
   std::string out;
+  bool experts = false;
 };
 
 template <class Visitor>
@@ -39,6 +40,9 @@ void visit_fields(Visitor& v, LogitsConfig& c) {
   v("out", c.out,
     "safetensors file for the logits, float32 [tokens, vocabulary], named logits; empty = JSON on "
     "standard output");
+  v("experts", c.experts,
+    "also the experts each token is sent to, best first: int32 [tokens, experts a token], named "
+    "experts.LAYER");
 }
 
 void check(const LogitsConfig& config) {
@@ -92,29 +96,64 @@ ForwardBatch single_sequence(std::vector<std::int32_t> tokens) {
   return batch;
 }
 
+// The experts [T, K] of the layer of that index.
+struct ExpertsOfLayer {
+  std::size_t layer = 0;
+  std::int64_t per_token = 0;
+  std::vector<std::int32_t> ids;
+};
+
+std::vector<ExpertsOfLayer> experts_of(const ModelConfig& model, const Activations& activations) {
+  std::vector<ExpertsOfLayer> all;
+  for (std::size_t i = 0; i < model.layers.size(); ++i) {
+    const FfnConfig& ffn = model.layers[i].ffn;
+    if (ffn.kind != FfnKind::moe) continue;
+    all.push_back({i, ffn.num_experts_per_tok, activations.experts[all.size()]});
+  }
+  return all;
+}
+
 void write_file(const LogitsConfig& config, std::span<const float> logits, std::int64_t T,
-                std::int64_t V) {
-  write_safetensors(config.out, {{.name = "logits",
-                                  .type = TensorType::f32,
-                                  .shape = {T, V},
-                                  .bytes = std::as_bytes(logits)}});
+                std::int64_t V, const std::vector<ExpertsOfLayer>& experts) {
+  std::vector<TensorBytes> tensors{
+      {.name = "logits", .type = TensorType::f32, .shape = {T, V}, .bytes = std::as_bytes(logits)}};
+  for (const ExpertsOfLayer& each : experts) {
+    tensors.push_back({.name = "experts." + std::to_string(each.layer),
+                       .type = TensorType::i32,
+                       .shape = {T, each.per_token},
+                       .bytes = std::as_bytes(std::span(each.ids))});
+  }
+  write_safetensors(config.out, std::move(tensors));
   std::cerr << "wrote " << config.out << ": logits [" << T << ", " << V << "]\n";
 }
 
+// [rows, width] as an array of arrays.
+template <class T>
+boost::json::array nested(std::span<const T> values, std::int64_t width) {
+  boost::json::array rows;
+  for (auto at = values.begin(); at != values.end(); at += width)
+    rows.push_back(boost::json::array(at, at + width));
+  return rows;
+}
+
 void print_json(const LogitsConfig& config, const std::vector<std::int32_t>& ids,
-                std::span<const float> logits, std::int64_t V) {
-  boost::json::array by_position;
-  for (std::size_t t = 0; t < ids.size(); ++t) {
-    const float* row = logits.data() + t * static_cast<std::size_t>(V);
-    by_position.push_back(boost::json::array(row, row + V));
-  }
+                std::span<const float> logits, std::int64_t V,
+                const std::vector<ExpertsOfLayer>& experts) {
   boost::json::object json;
   if (!config.text.empty()) {
     json["text"] = config.text;
     json["text_ids"] = boost::json::array(ids.begin(), ids.end());
   }
   json["input_ids"] = boost::json::array{boost::json::array(ids.begin(), ids.end())};
-  json["logits"] = boost::json::array{std::move(by_position)};
+  json["logits"] = boost::json::array{nested(logits, V)};
+  if (config.experts) {
+    boost::json::object by_layer;
+    for (const ExpertsOfLayer& each : experts) {
+      by_layer[std::to_string(each.layer)] =
+          boost::json::array{nested(std::span<const std::int32_t>(each.ids), each.per_token)};
+    }
+    json["experts"] = std::move(by_layer);
+  }
   std::cout << write_json(json) << "\n";
 }
 
@@ -138,10 +177,12 @@ void compute_logits(const LogitsConfig& config) {
   const std::span<const float> logits(
       head_logits(compute.context(), packed, activations.hidden.data(), rows, buffers),
       ids.size() * static_cast<std::size_t>(V));
+  const auto experts =
+      config.experts ? experts_of(model, activations) : std::vector<ExpertsOfLayer>{};
   if (config.out.empty()) {
-    print_json(config, ids, logits, V);
+    print_json(config, ids, logits, V, experts);
   } else {
-    write_file(config, logits, static_cast<std::int64_t>(ids.size()), V);
+    write_file(config, logits, static_cast<std::int64_t>(ids.size()), V, experts);
   }
 }
 
