@@ -79,7 +79,7 @@ std::vector<std::pair<std::string, std::int64_t>> counted(
 }  // namespace
 
 TEST_CASE(
-    "tokenizer training: tokens in front, then bytes, then merges; it encodes what it learned",
+    "tokenizer training: tokens in front, then bytes, then merges, and it encodes what it learned",
     "[policy]") {
   const Tokenizer tokenizer =
       trained({.vocab_size = 7 + 256 + 8, .special_tokens = {"<|x|>"}}, {kText, kText});
