@@ -2,8 +2,13 @@
 
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
+#include <charconv>
 #include <cmath>
+#include <system_error>
 #include <utility>
+
+#include "system/error.h"
+#include "system/json.h"
 
 namespace zeroth {
 namespace {
@@ -42,11 +47,29 @@ bool is_failure(RewardResult result) {
   return result != RewardResult::scored && result != RewardResult::not_applicable;
 }
 
-OnRewardError parse_on_reward_error(std::string_view text) {
-  if (text == "stop") return OnRewardError::stop;
-  if (text == "exclude") return OnRewardError::exclude;
-  if (text == "zero") return OnRewardError::zero;
-  throw std::invalid_argument("reward_on_error: " + std::string(text));
+RewardErrorPolicy parse_reward_error_policy(std::string_view text, const std::string& source,
+                                            const std::string& field) {
+  if (text == "stop") return {.action = OnRewardError::stop};
+  if (text == "exclude") return {.action = OnRewardError::exclude};
+  double score = 0.0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, score);
+  if (read.ec != std::errc() || read.ptr != end || !std::isfinite(score)) {
+    throw InputError({.source = source,
+                      .field = field,
+                      .expected = "stop, exclude, or a finite number: the score of a completion "
+                                  "that a reward fails on",
+                      .actual = std::string(text)});
+  }
+  return {.action = OnRewardError::score, .score = score};
+}
+
+std::string reward_error_policy_name(const RewardErrorPolicy& policy) {
+  if (policy.action == OnRewardError::stop) return "stop";
+  if (policy.action == OnRewardError::exclude) return "exclude";
+  std::string text = json_number(policy.score);
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  return text;
 }
 
 RewardError::RewardError(std::string reward, std::size_t item, RewardOutcome outcome,

@@ -62,11 +62,21 @@ struct RewardOutcome {
 enum class OnRewardError {
   stop,     // nothing is scored: RewardError
   exclude,  // the item has no score
-  zero,     // this reward's score of it is 0
+  score,    // this reward's score of it is one that was set beforehand
 };
 
-/// `text` must be one of the words above; std::invalid_argument otherwise.
-OnRewardError parse_on_reward_error(std::string_view text);
+/// What a run does about failures.
+struct RewardErrorPolicy {
+  OnRewardError action = OnRewardError::stop;
+  double score = 0.0;  // finite; under OnRewardError::score
+};
+
+/// "stop", "exclude" or a finite number, the score. InputError naming `source` and `field`
+/// otherwise.
+RewardErrorPolicy parse_reward_error_policy(std::string_view text, const std::string& source,
+                                            const std::string& field);
+/// The same text again, the number at its shortest.
+std::string reward_error_policy_name(const RewardErrorPolicy& policy);
 
 /// A reward failed.
 class RewardError : public std::runtime_error {

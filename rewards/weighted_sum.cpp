@@ -46,7 +46,7 @@ void check_weights(const std::vector<double>& weights, const std::vector<std::st
 }  // namespace
 
 WeightedRewards::WeightedRewards(std::vector<std::unique_ptr<Reward>> rewards,
-                                 std::vector<double> weights, OnRewardError on_error)
+                                 std::vector<double> weights, RewardErrorPolicy on_error)
     : rewards_(std::move(rewards)), weights_(std::move(weights)), on_error_(on_error) {
   if (rewards_.empty()) throw std::invalid_argument("WeightedRewards: there are no rewards");
   for (const auto& reward : rewards_) {
@@ -68,7 +68,7 @@ ScoredItems WeightedRewards::score(std::span<const RewardItem> items) const {
     const std::int64_t restarts = rewards_[r]->num_restarts();
     rewards_[r]->take_call_seconds();  // of trials, and of others' calls
     const auto start = std::chrono::steady_clock::now();
-    std::vector<RewardOutcome> outcomes = rewards_[r]->judge(items, on_error_);
+    std::vector<RewardOutcome> outcomes = rewards_[r]->judge(items, on_error_.action);
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
     scored.seconds.push_back(spent.count());
     scored.call_seconds.push_back(rewards_[r]->take_call_seconds());
@@ -78,8 +78,8 @@ ScoredItems WeightedRewards::score(std::span<const RewardItem> items) const {
       RewardOutcome& outcome = outcomes.at(i);
       if (is_failure(outcome.result)) {
         scored.failures.push_back({r, i, outcome.result, std::move(outcome.message)});
-        if (on_error_ == OnRewardError::zero) {
-          outcome.score = 0.0;
+        if (on_error_.action == OnRewardError::score) {
+          outcome.score = on_error_.score;
         } else {
           excluded[i] = true;
         }

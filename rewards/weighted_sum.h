@@ -39,7 +39,7 @@ class WeightedRewards {
   /// rewards, a weight that is not finite and two rewards of one name; std::invalid_argument for no
   /// rewards or a null one.
   WeightedRewards(std::vector<std::unique_ptr<Reward>> rewards, std::vector<double> weights,
-                  OnRewardError on_error = OnRewardError::stop);
+                  RewardErrorPolicy on_error = {});
 
   /// Throws RewardError under `stop`, and whatever the policy where a reward cannot go on.
   ScoredItems score(std::span<const RewardItem> items) const;
@@ -48,7 +48,7 @@ class WeightedRewards {
   void try_on(std::span<const RewardItem> items) const;
 
   const Reward& reward(std::size_t index) const { return *rewards_.at(index); }
-  OnRewardError on_error() const { return on_error_; }
+  const RewardErrorPolicy& on_error() const { return on_error_; }
 
   std::vector<std::string_view> names() const;  // [reward]
   const std::vector<double>& weights() const { return weights_; }
@@ -56,7 +56,7 @@ class WeightedRewards {
  private:
   std::vector<std::unique_ptr<Reward>> rewards_;
   std::vector<double> weights_;
-  OnRewardError on_error_;
+  RewardErrorPolicy on_error_;
 };
 
 }  // namespace zeroth

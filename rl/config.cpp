@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "rewards/answers/answer_extraction.h"
+#include "rewards/reward.h"
 #include "system/error.h"
 #include "system/json.h"
 #include "system/sandbox.h"
@@ -63,6 +64,7 @@ void check_rewards(const std::vector<std::string>& rewards) {
 
 // A process that does nothing takes a part of this to answer on a busy machine.
 constexpr double kLeastRewardTimeout = 0.01;
+constexpr std::int64_t kMostRewardWorkers = 256;
 
 void check_policy(const PolicyOptions& c) {
   require_text("model_name_or_path", "a checkpoint directory", c.model_name_or_path);
@@ -141,6 +143,9 @@ void check_named_rewards(const NamedRewardOptions& c) {
           "reward_timeout", "at least 0.01 seconds", c.reward_timeout);
   // What an interpreter needs before it has done anything is a tenth of this.
   require_at_least("reward_memory", std::int64_t{64} << 20, c.reward_memory);
+  require(c.reward_workers >= 1 && c.reward_workers <= kMostRewardWorkers, "reward_workers",
+          "from 1 to " + std::to_string(kMostRewardWorkers), c.reward_workers);
+  parse_reward_error_policy(c.reward_on_error, "configuration", "reward_on_error");
   require_text("reward_python", "a program", c.reward_python);
   require(parse_isolation(c.sandbox) >= parse_isolation(c.sandbox_min), "sandbox",
           "at least sandbox_min, which is " + c.sandbox_min, c.sandbox);

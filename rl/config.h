@@ -64,6 +64,7 @@ struct NamedRewardOptions {
   std::string reward_on_error = "stop";
   double reward_timeout = 10.0;
   std::int64_t reward_memory = std::int64_t{4} << 30;
+  std::int64_t reward_workers = 1;
   std::string reward_python = "python3";
   std::string sandbox = "full";
   std::string sandbox_min = "limits";
@@ -80,13 +81,14 @@ void visit_fields(Visitor& v, NamedRewardOptions& c) {
     "parameters of rewards: {\"word of reward_funcs\": {\"parameter\": value, …}, …} as JSON, or a "
     ".json file of that; empty = every default (zeroth reward list)");
   v("reward_on_error", c.reward_on_error,
-    "a completion that a reward fails on: stop = the command ends where it can be resumed, exclude "
-    "= "
-    "it is left out, zero = that reward gives it 0",
-    {"stop", "exclude", "zero"});
+    "a completion that a reward fails on: stop = the command ends where it can be resumed, "
+    "exclude = it is left out, a number = that reward gives it this score");
   v("reward_timeout", c.reward_timeout,
-    "seconds that a .so or python: reward may take for up to 64 completions");
-  v("reward_memory", c.reward_memory, "bytes of memory of each process of a .so or python: reward");
+    "seconds that a .so, python: or exec: reward may take for up to 64 completions");
+  v("reward_memory", c.reward_memory,
+    "bytes of memory of each process of a .so, python: or exec: reward");
+  v("reward_workers", c.reward_workers,
+    "processes of each .so, python: or exec: reward, which share the completions of a step");
   v("reward_python", c.reward_python, "Python 3 interpreter that runs python: rewards");
   v("sandbox", c.sandbox,
     "how far a reward's process is held, where the system can: full = no network, and of the files "

@@ -101,8 +101,14 @@ Spread spread_of(const std::vector<double>& values) {
   return s;
 }
 
+// Calls of a reward's process are counted by how long they took: in seconds, more than the entry
+// before.
+constexpr std::pair<const char*, double> kCallTimes[] = {
+    {"to_1ms", 1e-3}, {"to_10ms", 1e-2}, {"to_100ms", 1e-1},
+    {"to_1s", 1.0},   {"to_10s", 10.0},  {"longer", std::numeric_limits<double>::infinity()}};
+
 // How long a reward took for the step, and calls of its process: half of them and all but a
-// hundredth took no longer than p50 and p99.
+// hundredth took no longer than p50 and p99; how many took how long.
 void add_seconds(const ScoredItems& scores, std::size_t reward, const std::string& prefix,
                  std::vector<Metric>& metrics) {
   metrics.push_back({prefix + "/seconds/total", scores.seconds[reward]});
@@ -115,6 +121,13 @@ void add_seconds(const ScoredItems& scores, std::size_t reward, const std::strin
   metrics.push_back({prefix + "/seconds/p50", at(0.5)});
   metrics.push_back({prefix + "/seconds/p99", at(0.99)});
   metrics.push_back({prefix + "/seconds/max", calls.back()});
+  auto call = calls.cbegin();
+  for (const auto& [name, most] : kCallTimes) {
+    const auto end = std::upper_bound(call, calls.cend(), most);
+    if (end != call)
+      metrics.push_back({prefix + "/calls/" + name, static_cast<double>(end - call)});
+    call = end;
+  }
 }
 
 }  // namespace
@@ -405,13 +418,14 @@ std::vector<std::string> GrpoTrainer::notes_of(const Rollout& rollout, std::int6
     const auto count = std::count_if(failures.begin(), failures.end(), [&](const auto& other) {
       return other.reward == failure.reward && other.result == failure.result;
     });
-    notes.push_back("reward " + std::string(rewards_.names()[failure.reward]) + ": " +
-                    std::string(result_name(failure.result)) + " on " + std::to_string(count) +
-                    " of " + std::to_string(rollout.texts.size()) + " completions of step " +
-                    std::to_string(step) +
-                    (rewards_.on_error() == OnRewardError::zero ? ", which get 0 from it"
-                                                                : ", which are left out") +
-                    "; the first: " + place_of(rollout, failure.item) + ": " + failure.message);
+    notes.push_back(
+        "reward " + std::string(rewards_.names()[failure.reward]) + ": " +
+        std::string(result_name(failure.result)) + " on " + std::to_string(count) + " of " +
+        std::to_string(rollout.texts.size()) + " completions of step " + std::to_string(step) +
+        (rewards_.on_error().action == OnRewardError::score
+             ? ", which get " + reward_error_policy_name(rewards_.on_error()) + " from it"
+             : std::string(", which are left out")) +
+        "; the first: " + place_of(rollout, failure.item) + ": " + failure.message);
   }
   return notes;
 }

@@ -68,6 +68,7 @@ class SettingsCollector {
                                                "worker_lost_seconds",
                                                "no_worker_seconds",
                                                "reward_on_error",
+                                               "reward_workers",
                                                "reward_timeout",
                                                "reward_memory",
                                                "reward_python",

@@ -133,7 +133,7 @@ RunResult train_grpo(const Context& context, Collectives& ranks, const GrpoConfi
                              .top_k = config.top_k,
                              .top_p = config.top_p,
                              .min_p = config.min_p,
-                             .on_reward_error = inputs.rewards.on_error(),
+                             .on_reward_error = inputs.rewards.on_error().action,
                              .extraction = parse_extraction(config.answer_rules)});
     } catch (const RewardError& error) {
       failure = error;

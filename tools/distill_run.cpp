@@ -340,7 +340,7 @@ class DistillRun {
                      .max_completion_length = options_.max_completion_length,
                      .temperature = options_.temperature,
                      .seed = static_cast<std::uint64_t>(options_.seed),
-                     .on_reward_error = rewards_.on_error(),
+                     .on_reward_error = rewards_.on_error().action,
                      .extraction = parse_extraction(options_.answer_rules),
                      .place = stage_name + ","});
   }
@@ -350,7 +350,9 @@ class DistillRun {
     if (failures == 0) return;
     hooks_.note(stage + ": rewards failed " + std::to_string(failures) +
                 " times on completions, which " +
-                (rewards_.on_error() == OnRewardError::zero ? "get 0 there" : "are left out") +
+                (rewards_.on_error().action == OnRewardError::score
+                     ? "get " + reward_error_policy_name(rewards_.on_error()) + " there"
+                     : std::string("are left out")) +
                 (first.empty() ? "" : "; the first: " + first));
   }
 

@@ -144,7 +144,9 @@ class SampleSink {
   /// Tries the rewards on the problems' own answers.
   SampleSink(const EvalConfig& config, const std::vector<Problem>& problems)
       : names_(config.reward_funcs),
-        on_error_(parse_on_reward_error(config.reward_on_error)),
+        on_error_(
+            parse_reward_error_policy(config.reward_on_error, "configuration", "reward_on_error")
+                .action),
         problems_(problems),
         output_(config.output) {
     rewards_ = make_rewards(names_, config, {}, {config.output});
@@ -265,9 +267,8 @@ int eval(const EvalConfig& config, const std::vector<Problem>& problems,
   report.rewards = sink.finish();
   const std::int64_t failures = report.evaluation.reward_failures + sink.failures();
   if (failures > 0) {
-    std::cerr << "eval: rewards failed " << failures << " times on completions, which "
-              << (sink.on_error() == OnRewardError::zero ? "got 0" : "have no score there")
-              << "; none of them counts as right\n";
+    std::cerr << "eval: rewards failed " << failures << " times on completions, which have "
+              << "no score there; none of them counts as right\n";
   }
   std::cout << (config.json ? write_json(eval_json(report)) + "\n" : eval_table(report));
   return kExitDone;

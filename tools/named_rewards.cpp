@@ -54,6 +54,7 @@ std::vector<std::unique_ptr<Reward>> make_rewards(const std::vector<std::string>
                         .host = {.python = host.reward_python,
                                  .timeout = host.reward_timeout,
                                  .memory = host.reward_memory,
+                                 .workers = host.reward_workers,
                                  .sandbox = parse_isolation(host.sandbox),
                                  .sandbox_min = parse_isolation(host.sandbox_min),
                                  .readable = host.sandbox_paths,
@@ -73,8 +74,9 @@ WeightedRewards named_rewards(const std::vector<std::string>& names,
                               const std::vector<double>& weights, const NamedRewardOptions& host,
                               std::function<void()> check_stop,
                               const std::vector<std::string>& hidden) {
-  return WeightedRewards(make_rewards(names, host, std::move(check_stop), hidden), weights,
-                         parse_on_reward_error(host.reward_on_error));
+  return WeightedRewards(
+      make_rewards(names, host, std::move(check_stop), hidden), weights,
+      parse_reward_error_policy(host.reward_on_error, "configuration", "reward_on_error"));
 }
 
 void check_references(const Reward& reward, std::span<const std::string_view> references,

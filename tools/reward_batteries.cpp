@@ -107,21 +107,22 @@ double microseconds_of(const Action& action) {
 
 }  // namespace
 
-std::string in_a_run(const RewardOutcome& outcome, OnRewardError on_error) {
+std::string in_a_run(const RewardOutcome& outcome, const RewardErrorPolicy& on_error) {
   if (!is_failure(outcome.result)) return "trains on the score that it gets";
-  switch (on_error) {
+  switch (on_error.action) {
     case OnRewardError::stop:
       return "stops here, as reward_on_error is stop";
     case OnRewardError::exclude:
       return "goes on without the completion, as reward_on_error is exclude";
-    case OnRewardError::zero:
-      return "goes on and gives it 0, as reward_on_error is zero";
+    case OnRewardError::score:
+      return "goes on and gives it " + reward_error_policy_name(on_error) +
+             ", as reward_on_error says";
   }
   throw std::invalid_argument("in_a_run: no policy");
 }
 
 std::vector<Finding> golden_findings(const Reward& reward, std::span<const ScoreRow> rows,
-                                     OnRewardError on_error) {
+                                     const RewardErrorPolicy& on_error) {
   std::vector<Finding> findings;
   std::vector<RewardItem> items;
   for (const ScoreRow& row : rows)
@@ -181,7 +182,7 @@ std::vector<HostileCase> hostile_cases(const ScoreRow& row) {
 }
 
 std::vector<Finding> hostile_findings(const Reward& reward, std::span<const HostileCase> cases,
-                                      OnRewardError on_error) {
+                                      const RewardErrorPolicy& on_error) {
   std::vector<Finding> findings;
   for (const HostileCase& one : cases) {
     const RewardItem twice[] = {one.row.item(), one.row.item()};

@@ -23,7 +23,7 @@ struct Finding {
 
 /// Golden: the rows that have a `score` get it, to 1e-9 of its size.
 std::vector<Finding> golden_findings(const Reward& reward, std::span<const ScoreRow> rows,
-                                     OnRewardError on_error);
+                                     const RewardErrorPolicy& on_error);
 
 /// A completion to be rude with, and what it is called.
 struct HostileCase {
@@ -38,7 +38,7 @@ std::vector<HostileCase> hostile_cases(const ScoreRow& row);
 /// Adversarial: every case alone gets a score or none, twice the same in one call. What the reward
 /// raises fails it too, as a run stops there; but where it is of the data, that is a note.
 std::vector<Finding> hostile_findings(const Reward& reward, std::span<const HostileCase> cases,
-                                      OnRewardError on_error);
+                                      const RewardErrorPolicy& on_error);
 
 /// Purity: every item gets the same bits alone, in the reverse order, in calls of other sizes,
 /// asked again and by `another`, the same reward in a process of its own.
@@ -53,6 +53,6 @@ struct Timing {
 Timing time_reward(const Reward& reward, std::span<const RewardItem> items);
 
 /// What a run does about a completion with such an outcome.
-std::string in_a_run(const RewardOutcome& outcome, OnRewardError on_error);
+std::string in_a_run(const RewardOutcome& outcome, const RewardErrorPolicy& on_error);
 
 }  // namespace zeroth

@@ -107,7 +107,8 @@ int test(const RewardTestConfig& config) {
   const WeightedRewards rewards = named_rewards(words, {}, config);
   const WeightedRewards others = named_rewards(words, {}, config);
   const Reward& reward = rewards.reward(0);
-  const OnRewardError on_error = parse_on_reward_error(config.reward_on_error);
+  const RewardErrorPolicy on_error =
+      parse_reward_error_policy(config.reward_on_error, "configuration", "reward_on_error");
   const std::string file = config.items.empty() ? default_items(config.reward) : config.items;
   const std::vector<ScoreRow> rows =
       file.empty() ? std::vector<ScoreRow>{plain_row()} : read_score_rows(file);

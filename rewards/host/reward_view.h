@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "rewards/host/hosted_reward.h"
+#include "rewards/host/reward_process.h"
 #include "system/sandbox.h"
 
 namespace zeroth {

@@ -109,10 +109,10 @@ TEST_CASE("rewards: a failure stops the run where it can be resumed, by default"
   CHECK(weights(directory, "run") == weights(directory, "whole"));
 }
 
-TEST_CASE("rewards: failures are counted and left out, or get 0", "[end_to_end]") {
+TEST_CASE("rewards: failures are counted and left out, or get a score", "[end_to_end]") {
   const TemporaryDirectory directory;
   make_base(directory);
-  for (const char* policy : {"exclude", "zero"}) {
+  for (const char* policy : {"exclude", "0"}) {
     const Outcome outcome = zeroth_command(directory, kGrpo.with({{"output_dir", policy},
                                                                   {"reward_funcs", POISONED_PLUGIN},
                                                                   {"reward_on_error", policy},
@@ -140,7 +140,7 @@ TEST_CASE("rewards: failures are counted and left out, or get 0", "[end_to_end]"
         const boost::json::value& reward = record.at("reward");
         if (first >= '3' && first <= '5') {
           expected[first - '3'] += 1.0;
-          if (std::string(policy) == "zero") {
+          if (std::string(policy) == "0") {
             CHECK(reward.to_number<double>() == 0.0);
           } else {
             CHECK(reward.is_null());
@@ -159,7 +159,7 @@ TEST_CASE("rewards: failures are counted and left out, or get 0", "[end_to_end]"
     }
     CHECK(number(metrics[2], "eval/reward_failures") > 0.0);
   }
-  CHECK(weights(directory, "exclude") != weights(directory, "zero"));
+  CHECK(weights(directory, "exclude") != weights(directory, "0"));
 }
 
 TEST_CASE("rewards: a reward that fails on everything stops the run under any policy",
@@ -188,11 +188,11 @@ TEST_CASE("rewards: Ctrl-C does not wait for a reward that hangs", "[end_to_end]
                                           "        open('hangs', 'w').close()\n"
                                           "        time.sleep(1000)\n"
                                           "    return [0.0] * len(completions)\n";
-  const std::string arguments = kGrpo.with(
-      {{"output_dir", "run"},
-       {"reward_funcs", "python:slow.py:slow"},
-       {"sandbox", "seccomp"},  // as it writes a file beside itself
-       {"reward_timeout", "1000"}});
+  const std::string arguments =
+      kGrpo.with({{"output_dir", "run"},
+                  {"reward_funcs", "python:slow.py:slow"},
+                  {"sandbox", "seccomp"},  // as it writes a file beside itself
+                  {"reward_timeout", "1000"}});
   std::ofstream(directory / "script")
       << "'" ZEROTH_BINARY "' " << arguments << " >out 2>err & P=$!\n"
       << "for i in $(seq 600); do [ -e hangs ] && break; sleep 0.1; done\n"

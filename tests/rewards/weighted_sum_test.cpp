@@ -125,14 +125,16 @@ TEST_CASE("weighted_sum: what failed is left out or nothing, as it was asked for
           "[rewards]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const ScoredItems excluded =
-      WeightedRewards(two_rewards({1, 1}, {1, nan}), {}, OnRewardError::exclude).score(kTwoItems);
+      WeightedRewards(two_rewards({1, 1}, {1, nan}), {}, {.action = OnRewardError::exclude})
+          .score(kTwoItems);
   CHECK(excluded.total[0] == 2.0);
   CHECK(std::isnan(excluded.total[1]));
   CHECK(excluded.by_reward[0] == std::vector{1.0, 1.0});
-  const ScoredItems zero =
-      WeightedRewards(two_rewards({1, 1}, {1, nan}), {}, OnRewardError::zero).score(kTwoItems);
-  CHECK(zero.total == std::vector{2.0, 1.0});
-  for (const ScoredItems& scored : {excluded, zero}) {
+  const ScoredItems fixed = WeightedRewards(two_rewards({1, 1}, {1, nan}), {},
+                                            {.action = OnRewardError::score, .score = -0.5})
+                                .score(kTwoItems);
+  CHECK(fixed.total == std::vector{2.0, 0.5});
+  for (const ScoredItems& scored : {excluded, fixed}) {
     REQUIRE(scored.failures.size() == 1);
     CHECK(scored.failures[0].reward == 1);
     CHECK(scored.failures[0].item == 1);

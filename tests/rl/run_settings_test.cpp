@@ -69,12 +69,13 @@ const std::set<std::string> kFreeInEveryRun = {
 TEST_CASE("run settings: place, speed and logging are free, every other key counts", "[rl]") {
   CHECK(free_keys<SftConfig>() == kFreeInEveryRun);
   std::set<std::string> grpo = kFreeInEveryRun;
-  grpo.insert(
-      {"log_completions",   "max_num_seqs",      "page_size",         "max_cache_bytes",
-       "eval_steps",        "eval_dataset_name", "num_eval_problems", "num_eval_generations",
-       "workers",           "worker_token_file", "worker_ca_file",    "worker_lost_seconds",
-       "no_worker_seconds", "reward_on_error",   "reward_timeout",    "reward_memory",
-       "reward_python",     "sandbox",           "sandbox_min",       "sandbox_paths"});
+  grpo.insert({"log_completions",   "max_num_seqs",         "page_size",
+               "max_cache_bytes",   "eval_steps",           "eval_dataset_name",
+               "num_eval_problems", "num_eval_generations", "workers",
+               "worker_token_file", "worker_ca_file",       "worker_lost_seconds",
+               "no_worker_seconds", "reward_on_error",      "reward_workers",
+               "reward_timeout",    "reward_memory",        "reward_python",
+               "sandbox",           "sandbox_min",          "sandbox_paths"});
   CHECK(free_keys<GrpoConfig>() == grpo);
 }
 

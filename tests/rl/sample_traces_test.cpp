@@ -161,7 +161,7 @@ template <class Only>
 WeightedRewards only(OnRewardError on_error = OnRewardError::stop) {
   std::vector<std::unique_ptr<Reward>> rewards;
   rewards.push_back(std::make_unique<Only>());
-  return WeightedRewards(std::move(rewards), {}, on_error);
+  return WeightedRewards(std::move(rewards), {}, {.action = on_error});
 }
 
 // Samples nothing: what asks it has sampled.
@@ -244,7 +244,7 @@ TEST_CASE("score_samples: a failure names problem and sample, or is counted", "[
         3);
   CHECK_FALSE(samples[0].scored);
   CHECK(samples[0].rewards == std::vector<std::optional<double>>{std::nullopt});
-  CHECK(score_samples(samples, problem, "1+1=", only<Fails>(OnRewardError::zero), 8).size() == 3);
+  CHECK(score_samples(samples, problem, "1+1=", only<Fails>(OnRewardError::score), 8).size() == 3);
   CHECK(samples[0].scored);
 }
 

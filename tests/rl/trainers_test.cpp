@@ -69,7 +69,7 @@ class OddlyFailingReward final : public testing::SevensReward {
 WeightedRewards oddly_failing(OnRewardError on_error) {
   std::vector<std::unique_ptr<Reward>> rewards;
   rewards.push_back(std::make_unique<OddlyFailingReward>());
-  return WeightedRewards(std::move(rewards), {}, on_error);
+  return WeightedRewards(std::move(rewards), {}, {.action = on_error});
 }
 
 struct GrpoRun {
@@ -132,7 +132,7 @@ TEST_CASE("grpo trainer: truncated completions are left out of the loss on reque
 
 TEST_CASE("grpo trainer: what a reward failed on is left out of the loss, or gets 0", "[rl]") {
   for (const char* json : kModels) {
-    for (const OnRewardError on_error : {OnRewardError::exclude, OnRewardError::zero}) {
+    for (const OnRewardError on_error : {OnRewardError::exclude, OnRewardError::score}) {
       const bool excludes = on_error == OnRewardError::exclude;
       GrpoConfig config = tiny_grpo();
       config.loss_type = "dapo";
@@ -190,7 +190,7 @@ TEST_CASE("grpo trainer: a reward that fails on everything ends the run, also wh
   const auto broken_for = [](int steps) {
     std::vector<std::unique_ptr<Reward>> rewards;
     rewards.push_back(std::make_unique<BrokenReward>(steps));
-    return WeightedRewards(std::move(rewards), {}, OnRewardError::zero);
+    return WeightedRewards(std::move(rewards), {}, {.action = OnRewardError::score});
   };
   GrpoRun run(testing::kTinyQwen2, tiny_grpo(), Dtype::float32, {}, broken_for(3));
   run.step(1);
@@ -215,7 +215,7 @@ TEST_CASE("grpo trainer: restarts of a reward's process are a metric", "[rl]") {
 }
 
 TEST_CASE("grpo trainer: what has no reward is in no mean over sequences", "[rl]") {
-  for (const OnRewardError on_error : {OnRewardError::exclude, OnRewardError::zero}) {
+  for (const OnRewardError on_error : {OnRewardError::exclude, OnRewardError::score}) {
     GrpoConfig config = tiny_grpo();
     config.loss_type = "grpo";
     config.beta = 0.0;

@@ -72,7 +72,7 @@ TEST_CASE("reward batteries: golden rows get their score, or it is said what the
                            row("none", outcome_of_score(0.0), 6),
                            row("raise", outcome_of_score(5.0), 7),
                            row("abc", {.result = RewardResult::not_applicable}, 8)};
-  const auto findings = golden_findings(reward, rows, OnRewardError::stop);
+  const auto findings = golden_findings(reward, rows, {});
   CHECK(findings.size() == 7);
   CHECK(failed(findings) == "line 3, line 6, line 7, line 8");
   CHECK(findings[2].found == "expected 3.0001000000000002, got 3 for \"abc\"");
@@ -102,24 +102,25 @@ TEST_CASE("reward batteries: hostile cases are what they are called", "[tools]")
 
 TEST_CASE("reward batteries: hostile completions that a reward fails on are found", "[tools]") {
   const auto cases = hostile_cases(row("It is 12.", {}, 1));
-  CHECK(failed(hostile_findings(of_each(size_of), cases, OnRewardError::stop)) == "");
+  CHECK(failed(hostile_findings(of_each(size_of), cases, {})) == "");
   const Fake fragile = of_each([](const RewardItem& item) -> RewardOutcome {
     if (item.completion.empty()) return {.result = RewardResult::crash, .message = "SIGSEGV"};
     if (item.columns_json == "{}") return {.result = RewardResult::raised, .message = "KeyError"};
     if (item.reference.size() > 1000) return {.result = RewardResult::hang, .message = "10 s"};
     return size_of(item);
   });
-  const auto findings = hostile_findings(fragile, cases, OnRewardError::zero);
+  const auto findings =
+      hostile_findings(fragile, cases, {.action = OnRewardError::score, .score = -1.0});
   CHECK(failed(findings) == "an empty completion, a reference of 100 kB");
   CHECK(findings[0].found == "crash: SIGSEGV");
-  CHECK(findings[0].in_a_run == "goes on and gives it 0, as reward_on_error is zero");
+  CHECK(findings[0].in_a_run == "goes on and gives it -1, as reward_on_error says");
   std::string notes;
   for (const Finding& finding : findings)
     if (finding.passed && !finding.found.empty()) notes += finding.what + ": " + finding.found;
   CHECK(notes == "a record without columns: raised: KeyError");
   int calls = 0;
   const Fake counting = of_each([&](const RewardItem&) { return outcome_of_score(++calls); });
-  CHECK(hostile_findings(counting, std::span(cases).first(1), OnRewardError::stop)[0].found ==
+  CHECK(hostile_findings(counting, std::span(cases).first(1), {})[0].found ==
         "completion 1 got 1, then 2");
 }
 

@@ -238,11 +238,71 @@ TEST_CASE("hosted reward: several threads may ask at once", "[rewards]") {
     CHECK(texts[t].at(0) == std::to_string(static_cast<double>(t)));
 }
 
+RewardHost with_workers(std::int64_t workers, double timeout = 20.0) {
+  RewardHost host = reward_host(timeout);
+  host.workers = workers;
+  return host;
+}
+
+TEST_CASE("hosted reward: several workers give what one gives, in order", "[rewards]") {
+  std::mt19937 random(2);
+  const char* kinds[] = {"abort", "throw", "nan", "count"};
+  std::vector<std::string> completions;
+  for (int i = 0; i < 203; ++i)
+    completions.push_back(random() % 12 == 0 ? kinds[random() % 4]
+                                             : std::string(random() % 9, 'x'));
+  const std::vector<std::string> expected =
+      texts_of(outcomes_of(*make_plugin_reward(WAYWARD_PLUGIN, reward_host()), completions));
+  for (const std::int64_t workers : {2, 5, 64}) {
+    const auto reward = make_plugin_reward(WAYWARD_PLUGIN, with_workers(workers));
+    CHECK(reward->num_starts() == 1);  // the others when there is work for them
+    CHECK(outcomes_of(*reward, {"ab"}).at(0).score == 2.0);
+    CHECK(reward->num_starts() == 1);
+    CHECK(texts_of(outcomes_of(*reward, completions)) == expected);
+    CHECK(texts_of(outcomes_of(*reward, completions)) == expected);
+    const std::int64_t used = std::min<std::int64_t>(workers, 203 / 8);
+    CHECK(reward->num_starts() - reward->num_restarts() == used);
+  }
+  CHECK_THROWS_AS(make_plugin_reward(WAYWARD_PLUGIN, with_workers(0)), std::invalid_argument);
+}
+
+TEST_CASE("hosted reward: workers are processes of their own, and wait at one time", "[rewards]") {
+  constexpr double kNap = 1.0;
+  const auto seconds = [&](std::int64_t workers) {
+    const auto reward = make_plugin_reward(WAYWARD_PLUGIN, with_workers(workers));
+    std::vector<std::string> completions(32, "ab");
+    outcomes_of(*reward, completions);  // all of them are there
+    for (std::size_t i = 0; i < completions.size(); i += 8) completions[i] = "nap";
+    const auto start = std::chrono::steady_clock::now();
+    outcomes_of(*reward, completions);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  CHECK(seconds(1) >= 4 * kNap);
+  CHECK(seconds(4) < 4 * kNap);
+}
+
+TEST_CASE("hosted reward: of several workers that fail, the first item's failure is told",
+          "[rewards]") {
+  std::vector<std::string> completions(64, "ab");
+  completions[20] = "nap";  // the failure before is later than the one after
+  completions[21] = "throw";
+  completions[50] = "nan";
+  const auto reward = make_plugin_reward(WAYWARD_PLUGIN, with_workers(4));
+  try {
+    reward->judge(items_of(completions), OnRewardError::stop);
+    FAIL("nothing was thrown");
+  } catch (const RewardError& error) {
+    CHECK(error.item() == 21);
+    CHECK(error.outcome().result == RewardResult::raised);
+  }
+  CHECK(outcomes_of(*reward, {"abc"}).at(0).score == 3.0);
+}
+
 TEST_CASE("hosted reward: in a weighted sum, each policy", "[rewards]") {
   const auto scored = [](OnRewardError on_error) {
     std::vector<std::unique_ptr<Reward>> rewards;
     rewards.push_back(make_plugin_reward(WAYWARD_PLUGIN, reward_host()));
-    const WeightedRewards sum(std::move(rewards), {2.0}, on_error);
+    const WeightedRewards sum(std::move(rewards), {2.0}, {.action = on_error, .score = -0.25});
     return sum.score(items_of({"abc", "abort", "nan"}));
   };
   CHECK_THROWS_AS(scored(OnRewardError::stop), RewardError);
@@ -251,9 +311,9 @@ TEST_CASE("hosted reward: in a weighted sum, each policy", "[rewards]") {
   CHECK(std::isnan(excluded.total[1]));
   CHECK(std::isnan(excluded.total[2]));
   CHECK(std::isnan(excluded.by_reward[0][1]));
-  const ScoredItems zero = scored(OnRewardError::zero);
-  CHECK(zero.total == std::vector{6.0, 0.0, 0.0});
-  for (const ScoredItems& items : {excluded, zero}) {
+  const ScoredItems fixed = scored(OnRewardError::score);
+  CHECK(fixed.total == std::vector{6.0, -0.5, -0.5});
+  for (const ScoredItems& items : {excluded, fixed}) {
     REQUIRE(items.failures.size() == 2);
     CHECK(items.failures[0].item == 1);
     CHECK(items.failures[0].result == RewardResult::crash);
