@@ -1,10 +1,10 @@
 #include "policy/hf_model.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -112,31 +112,27 @@ std::vector<std::vector<StoredTensor>> shards_of(const Weights& weights,
 
 void check_values(const Weights& weights, const StoredTensor& stored, const fs::path& from) {
   const float most = stored.type == TensorType::f16 ? kMaxF16 : kMaxBf16;
-  for (const float value : weights[stored.tensor->name]) {
-    if (std::abs(value) <= most) continue;
-    throw InputError({.source = from.string(),
-                      .field = stored.tensor->name,
-                      .expected = "numbers that " + std::string(tensor_type_name(stored.type)) +
-                                  " can hold, up to " + std::to_string(most),
-                      .actual = std::to_string(value)});
-  }
-}
-
-std::vector<std::byte> converted(std::span<const float> values, TensorType type) {
-  if (type == TensorType::f32) return encode_gguf(values, GgufType::f32);
-  return encode_gguf(values, type == TensorType::f16 ? GgufType::f16 : GgufType::bf16);
+  const auto holds = [most](float value) { return std::abs(value) <= most; };
+  const auto values = weights[stored.tensor->name];
+  bool all = true;  // a loop without a branch, since nearly always it holds all
+  for (const float value : values) all &= holds(value);
+  if (all) return;
+  throw InputError(
+      {.source = from.string(),
+       .field = stored.tensor->name,
+       .expected = "numbers that " + std::string(tensor_type_name(stored.type)) +
+                   " can hold, up to " + std::to_string(most),
+       .actual = std::to_string(*std::find_if_not(values.begin(), values.end(), holds))});
 }
 
 void write_shard(const fs::path& path, const Weights& weights,
                  const std::vector<StoredTensor>& shard) {
-  std::vector<std::vector<std::byte>> bytes;
-  std::vector<TensorBytes> tensors;
+  std::vector<TensorFloats> tensors;
   for (const StoredTensor& stored : shard) {
-    bytes.push_back(converted(weights[stored.tensor->name], stored.type));
     tensors.push_back({.name = stored.tensor->name,
                        .type = stored.type,
                        .shape = stored.tensor->shape,
-                       .bytes = bytes.back()});
+                       .values = weights[stored.tensor->name]});
   }
   write_safetensors(path, std::move(tensors));
 }

@@ -10,6 +10,7 @@
 namespace zeroth {
 namespace {
 
+constexpr std::int64_t kMaxExpertsOfModel = 1 << 18;  // Kimi-K2 has 23,040
 constexpr const char* kQuantization = "quantization_config";
 
 std::string without_quantization(const JsonReader& reader, std::string_view json) {
@@ -19,6 +20,17 @@ std::string without_quantization(const JsonReader& reader, std::string_view json
   return write_json(object, JsonLayout::indented) + "\n";
 }
 
+/// Every expert is three tensors with names: what a damaged number may ask for stays a list that
+/// fits the memory.
+void check_num_experts(const JsonReader& reader, const ModelConfig& config) {
+  std::int64_t num_experts = 0;
+  for (const LayerConfig& layer : config.layers) num_experts += layer.ffn.num_experts;
+  if (num_experts > kMaxExpertsOfModel) {
+    reader.fail("num_hidden_layers", "layers with at most " + std::to_string(kMaxExpertsOfModel) +
+                                         " experts in all, not " + std::to_string(num_experts));
+  }
+}
+
 }  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& file) {
@@ -26,7 +38,7 @@ ModelConfig read_model_config(const std::filesystem::path& file) {
 }
 
 ModelConfig parse_model_config(std::string_view json, const std::string& source) {
-  const JsonReader reader = JsonReader::parse(json, source);
+  const JsonReader reader = JsonReader::parse(json, source, JsonKeys::unique);
   const std::string model_type = reader.get_string("model_type");
   const ModelFamily* family = find_model_family(model_type);
   if (family == nullptr) reader.fail("model_type", "one of " + known_model_types());
@@ -34,6 +46,7 @@ ModelConfig parse_model_config(std::string_view json, const std::string& source)
   config.model_type = model_type;
   config.hf_json = without_quantization(reader, json);
   family->read(reader, config);
+  check_num_experts(reader, config);
   return config;
 }
 

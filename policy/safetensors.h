@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +47,11 @@ enum class TensorType {
 /// The format's name: "F32", "BF16", …
 std::string_view tensor_type_name(TensorType type);
 std::int64_t tensor_type_bytes(TensorType type);
+std::optional<TensorType> tensor_type_named(std::string_view name);
+std::string tensor_type_names();  // all, for errors
+/// Of a tensor of the shape; nothing when they do not fit 63 bits.
+std::optional<std::int64_t> tensor_bytes_of(TensorType type,
+                                            const std::vector<std::int64_t>& shape);
 /// Whether copy_to_float takes it.
 bool is_floating_point(TensorType type);
 /// "[2, 3]".
@@ -71,20 +77,30 @@ void copy_to_float(const TensorBytes& tensor, std::span<float> out, const std::s
 void copy_to_int64(const TensorBytes& tensor, std::span<std::int64_t> out,
                    const std::string& source);
 
+/// What a file holds; tensors refer to the bytes it was read from, in order of offset.
+struct SafetensorsContent {
+  std::vector<TensorBytes> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// The content of a file of these bytes; `source` names it in errors. InputError for a header that
+/// is too long, is not JSON, names something twice or has a type that is not known, and for offsets
+/// that leave the file, overlap, leave gaps, are no multiples of the type's bytes or do not fit
+/// type and shape.
+SafetensorsContent parse_safetensors(std::span<const std::byte> bytes, const std::string& source);
+
 /// A safetensors file, mapped.
 class SafetensorsFile {
  public:
-  /// InputError for a file that cannot be read, a header that is too long, is not JSON or has a
-  /// type that is not known, and for offsets that leave the file, overlap, leave gaps or do not fit
-  /// type and shape.
+  /// InputError for a file that cannot be read, and as parse_safetensors.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
-  const std::vector<TensorBytes>& tensors() const { return tensors_; }  // in order of offset
+  const std::vector<TensorBytes>& tensors() const { return content_.tensors; }  // by offset
   /// nullptr when there is none of that name.
   const TensorBytes* find(std::string_view name) const;
   /// InputError when there is none of that name.
   const TensorBytes& tensor(std::string_view name) const;
-  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::map<std::string, std::string>& metadata() const { return content_.metadata; }
   const std::string& source() const { return source_; }
   /// Lets the memory of `bytes` of a tensor go; read again, they come from the disk again.
   void release(std::span<const std::byte> bytes) const { file_.release(bytes); }
@@ -92,16 +108,20 @@ class SafetensorsFile {
  private:
   std::string source_;
   MappedFile file_;
-  std::vector<TensorBytes> tensors_;
+  SafetensorsContent content_;
   std::unordered_map<std::string, std::size_t> index_;
-  std::map<std::string, std::string> metadata_;
 };
 
 /// The tensors of a checkpoint directory: model.safetensors, or the shards that
 /// model.safetensors.index.json names.
+///
+/// A shard's name is that of a file in the directory and leads nowhere else; the file itself may be
+/// a link, as all files are in the hub's cache. Tensors that a shard holds beside those of the
+/// index are the checkpoint's, too.
 class SafetensorsCheckpoint {
  public:
-  /// InputError as SafetensorsFile, and for an index that names a tensor its shard does not hold.
+  /// InputError as SafetensorsFile, for an index that names a file that is not there or a tensor
+  /// that its shard does not hold, and for a tensor in two shards.
   explicit SafetensorsCheckpoint(const std::filesystem::path& directory);
 
   struct Found {
@@ -113,6 +133,8 @@ class SafetensorsCheckpoint {
   std::vector<std::string> names() const;  // sorted
 
  private:
+  void add_file(const std::filesystem::path& path);
+
   std::string source_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, std::size_t, std::less<>> file_of_;  // tensor name -> index in files_
@@ -121,6 +143,18 @@ class SafetensorsCheckpoint {
 /// Writes `tensors` to `path` atomically. std::invalid_argument for two of one name, for the name
 /// "__metadata__" and for bytes that do not fit type and shape.
 void write_safetensors(const std::filesystem::path& path, std::vector<TensorBytes> tensors,
+                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+/// A tensor to be stored in a type of its own: F32, or the nearest BF16 or F16.
+struct TensorFloats {
+  std::string name;
+  TensorType type = TensorType::f32;
+  std::vector<std::int64_t> shape;  // row-major
+  std::span<const float> values;
+};
+
+/// The same for numbers that are converted on the way, a piece at a time.
+void write_safetensors(const std::filesystem::path& path, std::vector<TensorFloats> tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 
 }  // namespace zeroth

@@ -53,17 +53,23 @@ bool is_scale(const std::string& name, const SafetensorsCheckpoint& checkpoint,
 void check_no_extras(const SafetensorsCheckpoint& checkpoint, const Weights& weights,
                      const ModelConfig& config) {
   const std::int64_t num_mtp = num_mtp_layers(config);
+  std::vector<std::string> extras;
   for (const std::string& name : checkpoint.names()) {
     if (weights.contains(name) || is_known_extra(name, config, num_mtp) ||
         is_scale(name, checkpoint, weights, config)) {
       continue;
     }
-    throw InputError(
-        {.source = *checkpoint.find(name).source,
-         .field = name,
-         .expected = "only tensors that config.json (" + config.model_type + ") calls for",
-         .actual = "this one too"});
+    extras.push_back(name);
   }
+  if (extras.empty()) return;
+  const std::size_t others = extras.size() - 1;
+  throw InputError(
+      {.source = *checkpoint.find(extras[0]).source,
+       .field = extras[0],
+       .expected = "only tensors that config.json (" + config.model_type + ") calls for",
+       .actual = others == 0 ? "this one, too"
+                             : "this one and " + std::to_string(others) + " more, such as " +
+                                   extras.back()});
 }
 
 void check_tensor(const SafetensorsCheckpoint& checkpoint, const TensorSpec& tensor,
@@ -208,20 +214,14 @@ std::vector<TensorBytes> tensor_bytes(const Weights& weights) {
 }
 
 void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16) {
-  std::vector<TensorBytes> tensors = tensor_bytes(weights);
-  std::vector<std::uint16_t> halves;  // the bf16 copy, laid out as the weights
-  if (bf16) {
-    halves.resize(weights.values().size());
-    std::transform(weights.values().begin(), weights.values().end(), halves.begin(),
-                   bf16_from_float);
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      const WeightTensor& tensor = weights.tensors()[i];
-      // The selection bias moves in steps that bf16 cannot hold; transformers keeps it in fp32 too.
-      if (!tensor.trainable) continue;
-      tensors[i].type = TensorType::bf16;
-      tensors[i].bytes = std::as_bytes(std::span(halves).subspan(
-          static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(tensor.size)));
-    }
+  std::vector<TensorFloats> tensors;
+  for (const WeightTensor& tensor : weights.tensors()) {
+    // The selection bias moves in steps that bf16 cannot hold; transformers keeps it in fp32 too.
+    const bool as_bf16 = bf16 && tensor.trainable;
+    tensors.push_back({.name = tensor.name,
+                       .type = as_bf16 ? TensorType::bf16 : TensorType::f32,
+                       .shape = tensor.shape,
+                       .values = weights[tensor.name]});
   }
   write_safetensors(directory / "model.safetensors", std::move(tensors));
 }

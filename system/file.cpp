@@ -376,6 +376,11 @@ std::string sha256_hex_of_file(const fs::path& path) {
 }
 
 MappedFile::MappedFile(const fs::path& path) {
+  // Looked at before it is opened: a pipe would wait for a writer.
+  std::error_code ignored;
+  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored) &&
+      !fs::is_directory(path, ignored))
+    throw_unreadable(path, "not a regular file");
   const FileDescriptor file = open_for_reading(path);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) throw_unreadable(path, std::strerror(errno));

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <unordered_set>
 #include <utility>
 
 #include "system/error.h"
@@ -33,11 +34,19 @@ struct DocumentBuilder {
 
   json::value_stack stack;
   std::string number;  // the first part of a number that came in parts
+  bool unique_keys = false;
+  std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open, if unique
+  std::string key;                                    // likewise, as far as it is read
+  bool found_twice = false;                           // `key`
 
   bool on_document_begin(Error&) { return true; }
   bool on_document_end(Error&) { return true; }
-  bool on_object_begin(Error&) { return true; }
+  bool on_object_begin(Error&) {
+    if (unique_keys) keys.emplace_back();
+    return true;
+  }
   bool on_object_end(std::size_t size, Error&) {
+    if (unique_keys) keys.pop_back();
     stack.push_object(size);
     return true;
   }
@@ -47,12 +56,24 @@ struct DocumentBuilder {
     return true;
   }
   bool on_key_part(json::string_view part, std::size_t, Error&) {
+    if (unique_keys) key.append(part.data(), part.size());
     stack.push_chars(part);
     return true;
   }
-  bool on_key(json::string_view part, std::size_t, Error&) {
+  bool on_key(json::string_view part, std::size_t, Error& error) {
+    if (unique_keys && !is_new(part)) {
+      error = json::error::syntax;
+      return false;
+    }
     stack.push_key(part);
     return true;
+  }
+  /// Whether the key that ends with `part` is the first of its name; `key` stays where it is not.
+  bool is_new(json::string_view part) {
+    key.append(part.data(), part.size());
+    found_twice = !keys.back().insert(key).second;
+    if (!found_twice) key.clear();
+    return !found_twice;
   }
   bool on_string_part(json::string_view part, std::size_t, Error&) {
     stack.push_chars(part);
@@ -163,11 +184,16 @@ JsonReader::JsonReader(std::shared_ptr<const json::value> document, const json::
       source_(std::move(source)),
       path_(std::move(path)) {}
 
-JsonReader JsonReader::parse(std::string_view text, const std::string& source) {
+JsonReader JsonReader::parse(std::string_view text, const std::string& source, JsonKeys keys) {
   json::basic_parser<DocumentBuilder> parser(json::parse_options{});
-  parser.handler().stack.reset();
+  DocumentBuilder& builder = parser.handler();
+  builder.stack.reset();
+  builder.unique_keys = keys == JsonKeys::unique;
   json::error_code error;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
+  if (builder.found_twice) {
+    throw_syntax_error(text, used, source, shown(json::value(builder.key)) + " twice in an object");
+  }
   if (error) throw_syntax_error(text, used, source, error.message());
   const std::size_t rest = text.find_first_not_of(" \t\r\n", used);
   if (rest != std::string_view::npos) {

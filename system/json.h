@@ -13,6 +13,9 @@
 
 namespace zeroth {
 
+/// Whether a key may stand twice in an object, in which case the last one counts.
+enum class JsonKeys { any, unique };
+
 /// One value of a JSON document, the source it came from and the path of keys that leads to it.
 /// Copies share the document.
 ///
@@ -21,8 +24,10 @@ namespace zeroth {
 /// both.
 class JsonReader {
  public:
-  /// Strict JSON (UTF-8, no comments). InputError with line and byte for a syntax error.
-  static JsonReader parse(std::string_view text, const std::string& source);
+  /// Strict JSON (UTF-8, no comments). InputError with line and byte for a syntax error, and for a
+  /// key that stands twice in an object where `keys` are to be unique.
+  static JsonReader parse(std::string_view text, const std::string& source,
+                          JsonKeys keys = JsonKeys::any);
   static JsonReader read(const std::filesystem::path& file);
 
   const boost::json::value& value() const { return *value_; }

@@ -413,6 +413,21 @@ TEST_CASE("model_tensors: full-rank q, biases and tied embeddings follow the con
   CHECK_FALSE(qwen.contains("lm_head.weight"));
 }
 
+TEST_CASE("model_config: a key that stands twice, and more experts than any model has, are refused",
+          "[policy]") {
+  CHECK_THROWS_WITH(
+      parse(with(kTinyQwen2, R"("hidden_size": 16,)", R"("hidden_size": 16, "hidden_size": 32,)")),
+      Catch::Contains("\"hidden_size\" twice in an object"));
+  const std::string many =
+      with(kTinyDeepseek, R"("n_routed_experts": 8)", R"("n_routed_experts": 8192)");
+  CHECK(
+      parse(with(many, R"("num_hidden_layers": 2)", R"("num_hidden_layers": 33)")).layers.size() ==
+      33);
+  CHECK_THROWS_WITH(
+      parse(with(many, R"("num_hidden_layers": 2)", R"("num_hidden_layers": 34)")),
+      Catch::Contains("num_hidden_layers: expected layers with at most 262144 experts"));
+}
+
 TEST_CASE("model_config: damaged configs parse or are an InputError", "[policy]") {
   int num_parsed = 0;
   for (const char* text : testing::kTinyConfigs) {

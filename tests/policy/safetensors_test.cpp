@@ -1,11 +1,14 @@
 #include "policy/safetensors.h"
 
+#include <sys/stat.h>
+
 #include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <random>
 #include <stdexcept>
 
@@ -144,6 +147,48 @@ TEST_CASE("safetensors: a header that lies is named", "[policy]") {
   CHECK_THAT(error_of("{\"a\"", four), Catch::Contains("valid JSON"));
 }
 
+TEST_CASE("safetensors: a name that stands twice and a tensor beside its grid are refused",
+          "[policy]") {
+  const std::string entry = R"({"dtype":"U8","shape":[2],"data_offsets":[0,2]})";
+  CHECK_THAT(error_of("{\"a\":" + entry + ",\"a\":" + entry + "}", "12"),
+             Catch::Contains("\"a\" twice in an object"));
+  CHECK_THAT(
+      error_of(R"({"a":{"dtype":"U8","dtype":"U8","shape":[2],"data_offsets":[0,2]}})", "12"),
+      Catch::Contains("\"dtype\" twice in an object"));
+  CHECK_THAT(error_of(R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},)"
+                      R"("b":{"dtype":"F32","shape":[1],"data_offsets":[3,7]}})",
+                      "1234567"),
+             Catch::Contains(
+                 "b.data_offsets: expected a begin that is a multiple of the bytes of F32, got 3"));
+}
+
+TEST_CASE("safetensors: lengths that no file has are refused before anything is reserved",
+          "[policy]") {
+  const TemporaryDirectory dir;
+  const auto error_of_length = [&](std::uint64_t length, std::uintmax_t file_bytes) {
+    std::string head(8, '\0');
+    std::memcpy(head.data(), &length, 8);
+    write_file_atomically(dir / "x", head + "{");
+    std::filesystem::resize_file(dir / "x", file_bytes);  // sparse
+    try {
+      const SafetensorsFile file(dir / "x");
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("(no error)");
+  };
+  for (const std::uint64_t length :
+       {std::uint64_t{1} << 63U, ~std::uint64_t{0}, (std::uint64_t{1} << 63U) - 1}) {
+    CHECK_THAT(
+        error_of_length(length, 1000),
+        Catch::Contains("header length: expected at most 992, got " + std::to_string(length)));
+  }
+  // A header of 100 MB is read where it is one, and refused where it is more or none.
+  CHECK_THAT(error_of_length(100'000'001, 200'000'000),
+             Catch::Contains("header length: expected at most 100000000, got 100000001"));
+  CHECK_THAT(error_of_length(100'000'000, 200'000'000), Catch::Contains("valid JSON"));
+}
+
 TEST_CASE("safetensors: a file shorter than its header says is wrong input", "[policy]") {
   const TemporaryDirectory dir;
   write_file_atomically(dir / "x", "1234");
@@ -205,9 +250,159 @@ TEST_CASE("safetensors: shards are found through the index", "[policy]") {
   CHECK_THROWS_WITH(index("model-1.safetensors"), Catch::Contains("weight_map.y"));
   CHECK_THROWS_WITH(index("../x.safetensors"),
                     Catch::Contains("a file name in the same directory"));
-  CHECK_THROWS_WITH(index("absent.safetensors"), Catch::Contains("absent.safetensors"));
   const TemporaryDirectory none;
   CHECK_THROWS_WITH(SafetensorsCheckpoint(none.path()), Catch::Contains("model.safetensors"));
+}
+
+/// A directory with two shards, and the error of an index over them.
+struct Shards {
+  Shards() {
+    std::filesystem::create_directory(dir / "model");
+    write("one.safetensors", {"x"});
+    write("two.safetensors", {"y", "z"});
+  }
+  void write(const std::string& shard, const std::vector<std::string>& names) const {
+    const std::vector<float> values = {1, 2};
+    std::vector<TensorBytes> tensors;
+    for (const std::string& name : names)
+      tensors.push_back({.name = name, .shape = {2}, .bytes = bytes_of(values)});
+    write_safetensors(dir / "model" / shard, tensors);
+  }
+  SafetensorsCheckpoint open(const std::string& weight_map) const {
+    write_file_atomically(dir / "model" / "model.safetensors.index.json",
+                          "{\"weight_map\": " + weight_map + "}");
+    return SafetensorsCheckpoint(dir / "model");
+  }
+  std::string error_of(const std::string& weight_map) const {
+    try {
+      open(weight_map);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "(no error)";
+  }
+  TemporaryDirectory dir;
+};
+
+TEST_CASE("safetensors: a shard is a plain name of a file in the directory", "[policy]") {
+  const Shards shards;
+  CHECK(shards.error_of(R"({"x": "one.safetensors", "y": "two.safetensors"})") == "(no error)");
+  std::filesystem::copy_file(shards.dir / "model/one.safetensors", shards.dir / "one.safetensors");
+  std::filesystem::create_directory(shards.dir / "model/sub");
+  for (const std::string name :
+       {"../one.safetensors", "sub/../one.safetensors", "./one.safetensors", "sub/", ".", "..", "",
+        "/etc/passwd", "one.safetensors\\u0000"}) {
+    INFO(name);
+    CHECK_THAT(
+        shards.error_of("{\"x\": \"" + name + "\"}"),
+        Catch::Contains("model.safetensors.index.json: weight_map.x: expected a file name in "
+                        "the same directory"));
+  }
+  REQUIRE(mkfifo((shards.dir / "model/pipe").c_str(), 0600) == 0);
+  for (const std::string name : {"absent.safetensors", "sub", "pipe"}) {
+    CHECK_THAT(shards.error_of("{\"x\": \"" + name + "\"}"),
+               Catch::Contains("weight_map.x: expected the name of a file that stands beside the "
+                               "index, got \"" +
+                               name + "\""));
+  }
+  CHECK_THAT(shards.error_of(R"({"x": 3})"), Catch::Contains("weight_map.x: expected a string"));
+  CHECK_THAT(shards.error_of("[]"), Catch::Contains("weight_map: expected an object"));
+}
+
+TEST_CASE("safetensors: a shard may be a link, as in the hub's cache", "[policy]") {
+  const Shards shards;
+  std::filesystem::create_directory(shards.dir / "blobs");
+  std::filesystem::rename(shards.dir / "model/one.safetensors", shards.dir / "blobs/0a1b");
+  std::filesystem::create_symlink("../blobs/0a1b", shards.dir / "model/one.safetensors");
+  const SafetensorsCheckpoint checkpoint = shards.open(R"({"x": "one.safetensors"})");
+  CHECK(checkpoint.find("x").tensor->shape == std::vector<std::int64_t>{2});
+}
+
+TEST_CASE("safetensors: what shards hold beside the index is not passed over", "[policy]") {
+  const Shards shards;
+  CHECK(shards.open(R"({"x": "one.safetensors", "y": "two.safetensors"})").names() ==
+        std::vector<std::string>{"x", "y", "z"});
+  CHECK_THAT(shards.error_of(R"({"x": "two.safetensors"})"),
+             Catch::Contains("weight_map.x: expected a shard that holds the tensor"));
+  CHECK_THAT(shards.error_of(R"({"x": "one.safetensors", "x": "one.safetensors"})"),
+             Catch::Contains("\"x\" twice in an object"));
+  shards.write("two.safetensors", {"x", "y"});
+  CHECK_THAT(shards.error_of(R"({"x": "one.safetensors", "y": "two.safetensors"})"),
+             Catch::Contains("two.safetensors: x: expected a tensor that no other shard holds") &&
+                 Catch::Contains("one.safetensors"));
+}
+
+TEST_CASE("safetensors: numbers written in another type are those that are rounded first",
+          "[policy]") {
+  const TemporaryDirectory dir;
+  std::mt19937 random(5);
+  std::vector<float> values(70'001);  // more than a thread takes at a time
+  for (float& value : values) value = std::ldexp(static_cast<float>(random()), -33);
+  std::vector<std::uint16_t> bf16, f16;
+  for (const float value : values) {
+    bf16.push_back(bf16_from_float(value));
+    f16.push_back(f16_from_float(value));
+  }
+  write_safetensors(
+      dir / "bytes",
+      {{.name = "a", .type = TensorType::bf16, .shape = {70'001}, .bytes = bytes_of(bf16)},
+       {.name = "b", .type = TensorType::f32, .shape = {70'001}, .bytes = bytes_of(values)},
+       {.name = "c", .type = TensorType::f16, .shape = {1, 70'001}, .bytes = bytes_of(f16)}});
+  write_safetensors(
+      dir / "floats",
+      std::vector<TensorFloats>{
+          {.name = "a", .type = TensorType::bf16, .shape = {70'001}, .values = values},
+          {.name = "b", .type = TensorType::f32, .shape = {70'001}, .values = values},
+          {.name = "c", .type = TensorType::f16, .shape = {1, 70'001}, .values = values}});
+  CHECK(read_file(dir / "floats") == read_file(dir / "bytes"));
+  CHECK_THROWS_AS(
+      write_safetensors(dir / "x",
+                        std::vector<TensorFloats>{{.name = "a", .shape = {3}, .values = values}}),
+      std::invalid_argument);
+  CHECK_THROWS_AS(write_safetensors(dir / "x", std::vector<TensorFloats>{{.name = "a",
+                                                                          .type = TensorType::i8,
+                                                                          .shape = {70'001},
+                                                                          .values = values}}),
+                  std::invalid_argument);
+  CHECK_FALSE(std::filesystem::exists(dir / "x"));
+}
+
+TEST_CASE("safetensors: the types of the format, and their bytes", "[policy]") {
+  for (const auto& [name, bytes] : std::map<std::string, std::int64_t>{{"U64", 8},
+                                                                       {"I64", 8},
+                                                                       {"F64", 8},
+                                                                       {"C64", 8},
+                                                                       {"F32", 4},
+                                                                       {"U32", 4},
+                                                                       {"I32", 4},
+                                                                       {"BF16", 2},
+                                                                       {"F16", 2},
+                                                                       {"U16", 2},
+                                                                       {"I16", 2},
+                                                                       {"F8_E8M0", 1},
+                                                                       {"F8_E4M3", 1},
+                                                                       {"F8_E5M2", 1},
+                                                                       {"I8", 1},
+                                                                       {"U8", 1},
+                                                                       {"BOOL", 1}}) {
+    INFO(name);
+    REQUIRE(tensor_type_named(name));
+    CHECK(tensor_type_name(*tensor_type_named(name)) == name);
+    CHECK(tensor_type_bytes(*tensor_type_named(name)) == bytes);
+  }
+  CHECK_FALSE(tensor_type_named("F33"));
+  CHECK(tensor_bytes_of(TensorType::f32, {3, 0}) == 0);
+  CHECK_FALSE(tensor_bytes_of(TensorType::f32, {std::int64_t{1} << 62U}));
+}
+
+TEST_CASE("safetensors: doubles are read rounded", "[policy]") {
+  const std::vector<double> doubles = {0.1, -2.0, 1e300};
+  std::vector<float> floats(3);
+  copy_to_float({.name = "d", .type = TensorType::f64, .shape = {3}, .bytes = bytes_of(doubles)},
+                floats, "x");
+  CHECK(floats[0] == 0.1F);
+  CHECK(floats[1] == -2.0F);
+  CHECK(std::isinf(floats[2]));
 }
 
 TEST_CASE("safetensors: every fp16 value becomes the float of its sign, exponent and fraction",

@@ -336,5 +336,23 @@ TEST_CASE("file: a directory is held once at a time", "[system]") {
   CHECK_THROWS_AS(DirectoryLock(directory / "none"), std::system_error);
 }
 
+TEST_CASE("MappedFile: what is let go is read again, and a pipe is refused at once", "[system]") {
+  const TemporaryDirectory dir;
+  std::string content;
+  for (int i = 0; i < 100'000; ++i) content += std::to_string(i);
+  write_file_atomically(dir / "x", content);
+  const MappedFile file(dir / "x");
+  const auto text = [&] {
+    return std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  };
+  CHECK(text() == content);
+  file.release(file.bytes());
+  file.release(file.bytes().subspan(5, 0));
+  file.release(file.bytes().subspan(4097, 100'001));
+  CHECK(text() == content);
+  REQUIRE(mkfifo((dir / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_WITH(MappedFile(dir / "pipe"), Catch::Contains("not a regular file"));
+}
+
 }  // namespace
 }  // namespace zeroth

@@ -117,5 +117,24 @@ TEST_CASE("JsonReader: damaged text parses or is an InputError", "[system]") {
   CHECK(num_parsed < 5000);
 }
 
+TEST_CASE("json: a key that stands twice is refused where keys are to be unique", "[system]") {
+  const auto error_of = [](const std::string& text) -> std::string {
+    try {
+      JsonReader::parse(text, "x", JsonKeys::unique);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "(no error)";
+  };
+  CHECK(error_of(R"({"a": {"a": 1, "b": 2}, "b": [{"a": 1}, {"a": 1}]})") == "(no error)");
+  CHECK_THAT(error_of("{\"a\": 1,\n \"b\": 1, \"a\": 2}"),
+             Catch::StartsWith("x:2: byte") && Catch::Contains("\"a\" twice in an object"));
+  CHECK_THAT(error_of(R"({"c": {"": 1, "": 1}})"), Catch::Contains("\"\" twice in an object"));
+  CHECK_THAT(error_of(R"({"a\u0062": 1, "ab": 1})"), Catch::Contains("\"ab\" twice"));
+  const std::string left_open = error_of(R"({"a": 1, "a)");
+  CHECK_THAT(left_open, Catch::Contains("valid JSON") && !Catch::Contains("twice"));
+  CHECK(JsonReader::parse(R"({"a": 1, "a": 2})", "x").get_int64("a") == 2);
+}
+
 }  // namespace
 }  // namespace zeroth
