@@ -4,7 +4,7 @@
 //
 // Goals: what Zeroth writes itself, and any file of the same number types. Reading maps the file
 // and checks all of it but the numbers before anything is shown. Non-goals: arrays of arrays, and
-// the many other block types, which are refused by number.
+// the other block types, which are refused by number.
 #pragma once
 
 #include <cstddef>
@@ -37,22 +37,34 @@ struct GgufEntry {
   GgufValue value;
 };
 
-/// Types of tensors, with ggml's numbers. q8_0: blocks of 32 numbers, an f16 scale and 32 signed
-/// bytes; a number is scale * byte.
-enum class GgufType : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, bf16 = 30 };
+/// Types of tensors, with ggml's numbers; what the blocks hold is in policy/gguf/blocks.h.
+enum class GgufType : std::uint32_t {
+  f32 = 0,
+  f16 = 1,
+  q4_0 = 2,
+  q5_0 = 6,
+  q8_0 = 8,
+  q4_k = 12,
+  q6_k = 14,
+  bf16 = 30
+};
 
-inline constexpr std::int64_t kGgufBlock = 32;  // numbers of a q8_0 block
+inline constexpr std::int64_t kGgufBlock = 32;        // numbers of a block of q4_0, q5_0 and q8_0
+inline constexpr std::int64_t kGgufSuperBlock = 256;  // of q4_k and q6_k
 inline constexpr float kMaxF16 = 65504.0F;
 inline constexpr float kMaxBf16 = 0x1.FEp127F;  // a float beyond it is no weight either
 
-/// "F32", "F16", "Q8_0", "BF16".
+/// "F32", "F16", "Q8_0", "Q4_K", …
 std::string_view gguf_type_name(GgufType type);
+/// The numbers of a block; 1 for types without.
+std::int64_t gguf_block_size(GgufType type);
+/// The largest number that encode_gguf takes.
+float gguf_largest(GgufType type);
 
-/// The nearest of `type` to each of `values`, ties to even (q8_0: away from zero). In a q8_0 block
-/// the scale is the f16 nearest to max|x| / 127, or the next above where the largest number would
-/// not fit, so that every number is within half the scale. std::invalid_argument for a number that
-/// is not finite or beyond kMaxF16 (f16, q8_0) or kMaxBf16, and for a count that is not whole
-/// blocks.
+/// `values` in `type`: the nearest, ties to even, for types without blocks; else scales are chosen
+/// for each block (policy/gguf/blocks.h), and every number is the nearest that its scales allow.
+/// std::invalid_argument for a number that is not finite or beyond gguf_largest(type), and for a
+/// count that is not whole blocks.
 std::vector<std::byte> encode_gguf(std::span<const float> values, GgufType type);
 
 /// A tensor of a file; `bytes` lives as long as the file.

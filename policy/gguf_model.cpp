@@ -81,6 +81,8 @@ std::uint32_t file_type(GgufType type) {
       return 7;
     case GgufType::bf16:
       return 32;
+    default:
+      break;
   }
   throw std::invalid_argument("gguf_model: a type without a file type");
 }

@@ -294,8 +294,9 @@ TEST_CASE("gguf: what does not follow the format is refused by name", "[policy]"
   CHECK(contains(refusal(with(shape, raw(std::uint32_t{2}) + raw(std::uint64_t{3}) +
                                          raw(std::uint64_t{1} << 47U))),
                  "w: expected 1688849860263936 bytes of data"));
-  CHECK(contains(refusal(with(shape + raw(std::uint32_t{0}), shape + raw(std::uint32_t{12}))),
-                 "w: expected a tensor of type 0 (F32), 1 (F16), 8 (Q8_0) or 30 (BF16), got 12"));
+  CHECK(contains(refusal(with(shape + raw(std::uint32_t{0}), shape + raw(std::uint32_t{13}))),
+                 "w: expected a tensor of type 0 (F32), 1 (F16), 2 (Q4_0), 6 (Q5_0), 8 (Q8_0), 12 "
+                 "(Q4_K), 14 (Q6_K), 30 (BF16), got 13"));
   CHECK(contains(refusal(with(shape + raw(std::uint32_t{0}), shape + raw(std::uint32_t{8}))),
                  "w: expected a shape of whole blocks of Q8_0, got [2, 3]"));
   CHECK(contains(refusal(with(shape + raw(std::uint32_t{0}) + raw(std::uint64_t{0}),
