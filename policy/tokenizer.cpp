@@ -205,11 +205,6 @@ const TokenDecoder& Tokenizer::decoder() const {
   return parts_->decoder;
 }
 
-bool Tokenizer::is_plain_byte_level() const {
-  return !parts_->reads_characters() && !parts_->bpe.options().ignore_merges &&
-         parts_->decoder.is_byte_level() && parts_->before.empty() && parts_->behind.empty();
-}
-
 std::string Tokenizer::bytes(std::span<const std::int32_t> ids, bool skip_special) const {
   std::string bytes;
   for (const std::int32_t id : ids) {

@@ -73,9 +73,8 @@ class Tokenizer {
   /// Left and right of every merge, the first to be applied first.
   std::vector<std::pair<std::int32_t, std::int32_t>> merges() const;
 
-  /// No normalizer, nothing that cuts the text but added tokens, no token beside those of the text;
-  /// bytes and merges alone, and a decoder that makes bytes of them.
-  bool is_plain_byte_level() const;
+  /// What it is made of, for who writes it in another format.
+  const TokenizerParts& parts() const { return *parts_; }
   const TokenDecoder& decoder() const;
 
   std::int64_t vocab_size() const { return static_cast<std::int64_t>(tokens().size()); }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "policy/tokenizer/bpe_trainer.h"
+#include "policy/tokenizer/known_patterns.h"
 #include "policy/tokenizer/pipeline_reader.h"
 #include "policy/tokenizer/tokenizer_json.h"
 #include "system/error.h"
@@ -22,13 +23,10 @@ struct NamedPattern {
   std::string_view name, expression;
 };
 
-// As the models' own files have them; gpt2 is what ByteLevel does by itself.
 constexpr std::array kPatterns = {
-    NamedPattern{"gpt2", ""},
-    NamedPattern{"qwen2", R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
-                          R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    NamedPattern{"llama3", R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
-                           R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    NamedPattern{"gpt2", kGpt2Pattern},
+    NamedPattern{"qwen2", kQwen2Pattern},
+    NamedPattern{"llama3", kLlama3Pattern},
 };
 
 const NamedPattern* find_pattern(const std::string& name) {
@@ -45,7 +43,7 @@ const NamedPattern* find_pattern(const std::string& name) {
 }
 
 json::object pre_tokenizer_json(const std::string& pattern) {
-  if (pattern == "gpt2") return byte_level_json(/*use_regex=*/true);
+  if (pattern == "gpt2") return byte_level_json(/*use_regex=*/true);  // has the expression
   const NamedPattern* named = find_pattern(pattern);
   const std::string_view expression = named != nullptr ? named->expression : pattern;
   json::object split = {{"type", "Split"},

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <string>
 
 #include "policy/gguf_model.h"
@@ -16,6 +17,7 @@
 #include "tools/export_options.h"
 #include "tools/model_directory.h"
 #include "tools/options.h"
+#include "tools/printable.h"
 
 namespace zeroth {
 namespace {
@@ -27,10 +29,12 @@ TensorType hf_type(const std::string& dtype) {
   return dtype == "f16" ? TensorType::f16 : TensorType::bf16;
 }
 
-GgufType gguf_type(const std::string& dtype) {
-  if (dtype == "q8_0") return GgufType::q8_0;
-  if (dtype == "f32") return GgufType::f32;
-  return dtype == "f16" ? GgufType::f16 : GgufType::bf16;
+GgufFileType gguf_type(const std::string& dtype) {
+  if (dtype == "f32") return GgufFileType::f32;
+  if (dtype == "f16") return GgufFileType::f16;
+  if (dtype == "q8_0") return GgufFileType::q8_0;
+  if (dtype == "q4_0") return GgufFileType::q4_0;
+  return dtype == "q4_k_m" ? GgufFileType::q4_k_m : GgufFileType::bf16;
 }
 
 /// Where to write: a directory's name may end with a slash, a file's may not.
@@ -100,12 +104,21 @@ void export_hf(const ExportConfig& config, const Checkpoint& checkpoint) {
   directory.commit();
 }
 
-/// Tensors of another type than was asked for, other than the vectors: too narrow for blocks.
+/// Matrices whose rows are not whole blocks of the type that was asked for.
 void report_types(const ExportConfig& config, const GgufModel& model) {
+  std::map<std::pair<GgufType, std::int64_t>, std::size_t> counts;
   for (const GgufSource& tensor : model.tensors) {
-    if (tensor.shape.size() < 2 || tensor.type == gguf_type(config.dtype)) continue;
-    std::cerr << tensor.name << " is " << gguf_type_name(tensor.type) << ": its rows of "
-              << tensor.shape.back() << " are not whole blocks of " << kGgufBlock << "\n";
+    const bool f16 = tensor.type == GgufType::f16 && config.dtype.starts_with("q");
+    const bool narrow = tensor.type == GgufType::q5_0 || tensor.type == GgufType::q8_0;
+    if (f16 || (narrow && config.dtype.starts_with("q4"))) {
+      ++counts[{tensor.type, tensor.shape.back()}];
+    }
+  }
+  for (const auto& [group, count] : counts) {
+    const std::int64_t block = group.first == GgufType::f16 ? kGgufBlock : kGgufSuperBlock;
+    std::cerr << count << (count == 1 ? " matrix is " : " matrices are ")
+              << gguf_type_name(group.first) << ": rows of " << group.second
+              << " are not whole blocks of " << block << "\n";
   }
 }
 
@@ -114,8 +127,12 @@ void export_gguf(const ExportConfig& config, const Checkpoint& checkpoint) {
                                      {.type = gguf_type(config.dtype),
                                       .name = model_name(config),
                                       .chat_template = chat_template_of(config.model_name_or_path),
+                                      .pre = config.tokenizer_pre,
                                       .source = config.model_name_or_path});
   report_types(config, model);
+  for (const std::string& warning : model.warnings) {
+    std::cerr << "warning: " << printable(warning, "") << "\n";
+  }
   ParentDirectories parents(config.output);
   write_gguf(config.output, model.metadata, model.tensors);
   parents.keep();
@@ -138,7 +155,8 @@ int run_export(int argc, char** argv) {
                                           {.name = "export",
                                            .summary = "write a checkpoint for transformers, vLLM "
                                                       "or llama.cpp",
-                                           .positional = "model_name_or_path"});
+                                           .positional = "model_name_or_path",
+                                           .aliases = {{"type", "dtype"}}});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;

@@ -17,8 +17,8 @@ void check(const ExportConfig& config) {
     refuse("model_name_or_path", "the directory of a checkpoint", "nothing");
   }
   if (config.output.empty()) refuse("output", "where to write", "nothing");
-  if (config.format == "hf" && config.dtype == "q8_0") {
-    refuse("dtype", "f32, f16 or bf16, since the format hf has no q8_0", "q8_0");
+  if (config.format == "hf" && config.dtype.starts_with("q")) {
+    refuse("dtype", "f32, f16 or bf16, since the format hf has no " + config.dtype, config.dtype);
   }
   if (config.max_shard_bytes < 1) {
     refuse("max_shard_bytes", "at least 1", std::to_string(config.max_shard_bytes));

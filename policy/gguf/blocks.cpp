@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "policy/safetensors.h"
+#include "policy/small_floats.h"
 
 namespace zeroth::gguf {
 namespace {

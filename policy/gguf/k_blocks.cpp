@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "policy/gguf/blocks.h"
-#include "policy/safetensors.h"
+#include "policy/small_floats.h"
 
 namespace zeroth::gguf {
 namespace {

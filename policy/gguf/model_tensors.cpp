@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -155,14 +156,14 @@ class TensorWriter {
           [values, a] { return values_of(values, a); });
       return;
     }
-    if (name.starts_with(kExperts) && !name.starts_with(kFirstExpert)) return check(tensor);
+    if (name.starts_with(kExperts) && !name.starts_with(kFirstExpert)) return;  // with the first
     std::string to = block + std::string(renamed(kLayerNames, name));
     if (name.starts_with(kFirstExpert)) return add_experts(to, layer.ffn, name, tensor);
     if (architecture_ == "glm4moe" && name == "post_attention_layernorm.weight") {
       to = block + "post_attention_norm.weight";
     }
-    const bool rotated = architecture_ == "llama" && (name == "self_attn.q_proj.weight" ||
-                                                      name == "self_attn.k_proj.weight");
+    const bool rotated = architecture_ == "llama" &&
+                         (name == "self_attn.q_proj.weight" || name == "self_attn.k_proj.weight");
     if (!rotated) return add(to, tensor.shape, tensor, whole(tensor));
     const std::int64_t width = tensor.shape.back();
     add(to, tensor.shape, tensor, [values, head_dim = a.head_dim, width] {
@@ -175,12 +176,15 @@ class TensorWriter {
                    const WeightTensor& first) {
     const std::string before = first.name.substr(0, first.name.size() - name.size());
     const std::string behind(name.substr(kFirstExpert.size()));
+    std::vector<std::int64_t> shape = first.shape;
+    shape.insert(shape.begin(), ffn.num_experts);
     std::vector<std::span<const float>> parts;
     for (std::int64_t e = 0; e < ffn.num_experts; ++e) {
-      parts.push_back(
-          weights_[before + std::string(kExperts) + std::to_string(e) + "." + behind]);
+      const std::string expert = before + std::string(kExperts) + std::to_string(e) + "." + behind;
+      check(weights_.tensor(expert), gguf_tensor_type(mix_, to, shape));
+      parts.push_back(weights_[expert]);
     }
-    add(to, {ffn.num_experts, first.shape[0], first.shape[1]}, first, [parts] {
+    add(to, shape, first, [parts] {
       std::vector<float> all;
       all.reserve(parts.size() * parts[0].size());
       for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
@@ -213,11 +217,6 @@ class TensorWriter {
     check(from, type);
     tensors_.push_back(
         {.name = name, .type = type, .shape = std::move(shape), .values = std::move(values)});
-  }
-
-  /// An expert's: of the type that the first expert's tensor of that name has.
-  void check(const WeightTensor& expert) const {
-    check(expert, tensors_.back().type);
   }
 
   void check(const WeightTensor& tensor, GgufType type) const {

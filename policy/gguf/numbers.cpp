@@ -7,7 +7,7 @@
 #include "policy/gguf.h"
 #include "policy/gguf/blocks.h"
 #include "policy/gguf/format.h"
-#include "policy/safetensors.h"
+#include "policy/small_floats.h"
 
 namespace zeroth {
 namespace {

@@ -31,6 +31,7 @@ class Normalizer {
 
   void add(Step step);
   bool empty() const { return steps_.empty(); }
+  const std::vector<Step>& steps() const { return steps_; }
 
   /// `text` must be UTF-8, and so is what comes back.
   std::string apply(std::string_view text, PatternScratch& scratch) const;

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <optional>
 
+#include "policy/tokenizer/known_patterns.h"
 #include "policy/tokenizer/unicode.h"
 
 namespace zeroth {
 namespace {
-
-constexpr const char* kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 /// Calls `take` with every part of `json`.`key`, the parts of sequences in their order.
 void for_each_part(const JsonReader& part, const char* list,

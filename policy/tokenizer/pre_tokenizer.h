@@ -53,6 +53,7 @@ class PreTokenizer {
 
   void add(Step step);
   bool empty() const { return steps_.empty(); }
+  const std::vector<Step>& steps() const { return steps_; }
 
   /// The pieces of `text` (UTF-8, unless there are no steps), none of which is empty. They refer to
   /// `text` and to `scratch`.

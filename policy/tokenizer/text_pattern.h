@@ -42,6 +42,9 @@ class TextPattern {
   /// match is none. `text` must be UTF-8. InputError when the expression backtracks too long.
   void spans(std::string_view text, PatternScratch& scratch, std::vector<Span>& out) const;
 
+  /// The expression as it was given; empty for a literal.
+  std::string_view expression() const { return code_ == nullptr ? "" : std::string_view(text_); }
+
  private:
   TextPattern() = default;
   void literal_spans(std::string_view text, std::vector<Span>& out) const;

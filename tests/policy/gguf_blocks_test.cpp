@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "policy/gguf.h"
-#include "policy/safetensors.h"
+#include "policy/small_floats.h"
 
 namespace zeroth {
 namespace {
