@@ -107,10 +107,9 @@ TEST_CASE("export: inspect lets nothing of a file's names and texts command the 
 TEST_CASE("export: what it cannot do it says, and leaves nothing", "[end_to_end]") {
   const TemporaryDirectory directory;
   init(directory, "tiny-mla-moe");
-  const Outcome latent = zeroth_command(directory, "export model --format gguf --output a.gguf");
-  CHECK(latent.exit_code == 2);
-  CHECK(contains(latent.err, "model/config.json: model_type: expected qwen2, qwen3 or llama"));
-  CHECK_FALSE(fs::exists(directory / "a.gguf"));
+  const Outcome quantized = zeroth_command(directory, "export model --dtype q4_k_m --output out");
+  CHECK(quantized.exit_code == 2);
+  CHECK(contains(quantized.err, "dtype: expected f32, f16 or bf16, since the format hf has no"));
   const Outcome taken = zeroth_command(directory, "export model --output model");
   CHECK(taken.exit_code == 2);
   CHECK(contains(taken.err, "--output: expected a path where nothing stands yet"));
@@ -133,6 +132,26 @@ TEST_CASE("export: what it cannot do it says, and leaves nothing", "[end_to_end]
   const Outcome changed = zeroth_command(directory, "export model --output out");
   CHECK(changed.exit_code == 2);
   CHECK(contains(changed.err, "SHA256SUMS"));
+}
+
+TEST_CASE("export: a tokenizer that cuts in a way of its own needs a name in llama.cpp",
+          "[end_to_end]") {
+  const TemporaryDirectory directory;
+  std::ofstream(directory / "a.txt") << "the theme of the thesis\n";
+  run(directory, "tokenizer train a.txt --pattern '[a-z]+| ' --output_dir tokenizer");
+  run(directory, "init --architecture tiny-mla-moe --tokenizer tokenizer --output_dir model");
+  const std::string command = "export model --format gguf --type q4_k_m --output a.gguf";
+  const Outcome refused = zeroth_command(directory, command);
+  CHECK(refused.exit_code == 2);
+  CHECK(contains(refused.err, "model/tokenizer.json: pre_tokenizer: expected the expressions of "));
+  CHECK_FALSE(fs::exists(directory / "a.gguf"));
+  const Outcome named = run(directory, command + " --tokenizer_pre gpt-2");
+  CHECK(contains(named.err, "warning: the text is cut as llama.cpp's gpt-2 does"));
+  CHECK(contains(named.err, "are not whole blocks of 256"));
+  const std::string text = run(directory, "inspect a.gguf").out;
+  CHECK(contains(text, "general.architecture = \"deepseek2\""));
+  CHECK(contains(text, "general.file_type = 15"));
+  CHECK(contains(text, "no problems found"));
 }
 
 TEST_CASE("export: a directory's name may end with a slash, and a failure leaves no parents",
