@@ -28,16 +28,39 @@ namespace zeroth {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+struct Benchmark {
+  std::string_view name;  // as `what` says it
+  int (*run)(const BenchConfig&);
+};
+
+constexpr Benchmark kBenchmarks[] = {{"quickstart", bench_quickstart}, {"worker", bench_worker},
+                                     {"remote", bench_remote},         {"cache", bench_cache},
+                                     {"rewards", bench_rewards},       {"plugin", bench_plugin},
+                                     {"tokenizer", bench_tokenizer}};
+
+const Benchmark* find_benchmark(std::string_view name) {
+  for (const Benchmark& one : kBenchmarks)
+    if (one.name == name) return &one;
+  return nullptr;
+}
+
+}  // namespace
+
 void check(const BenchConfig& config) {
   const auto refuse = [](const char* field, const std::string& expected,
                          const std::string& actual) {
     throw InputError({.source = "bench", .field = field, .expected = expected, .actual = actual});
   };
-  constexpr std::string_view kAll[] = {"quickstart", "worker",  "remote",
-                                       "cache",      "rewards", "tokenizer"};
-  if (std::find(std::begin(kAll), std::end(kAll), config.what) == std::end(kAll)) {
-    refuse("what", "quickstart, worker, remote, cache, rewards or tokenizer",
-           config.what.empty() ? "nothing" : config.what);
+  if (find_benchmark(config.what) == nullptr) {
+    std::string names;
+    for (const Benchmark& one : kBenchmarks)
+      names += (names.empty()                       ? ""
+                : &one == std::end(kBenchmarks) - 1 ? " or "
+                                                    : ", ") +
+               std::string(one.name);
+    refuse("what", names, config.what.empty() ? "nothing" : config.what);
   }
   if (config.warmup < 0 || config.steps <= config.warmup) {
     refuse("steps", "more than warmup (" + std::to_string(config.warmup) + ")",
@@ -45,6 +68,8 @@ void check(const BenchConfig& config) {
   }
   if (config.num_generations < 1)
     refuse("num_generations", "at least 1", std::to_string(config.num_generations));
+  if (config.what == "plugin" && config.plugin.empty())
+    refuse("plugin", "FILE.so, python:FILE:FUNCTION or exec:FILE", "nothing");
   const bool takes_cases = config.what == "rewards" || config.what == "tokenizer";
   if (takes_cases && !fs::exists(config.cases)) {
     refuse("cases", "a file of recorded cases, or a directory of them",
@@ -158,12 +183,7 @@ int run_bench(int argc, char** argv) {
     std::cout << "would run " << config.steps << " steps: bench " << config.what << "\n";
     return kExitDone;
   }
-  if (config.what == "worker") return bench_worker(config);
-  if (config.what == "remote") return bench_remote(config);
-  if (config.what == "cache") return bench_cache(config);
-  if (config.what == "rewards") return bench_rewards(config);
-  if (config.what == "tokenizer") return bench_tokenizer(config);
-  return bench_quickstart(config);
+  return find_benchmark(config.what)->run(config);
 }
 
 int bench_quickstart(const BenchConfig& config) {

@@ -24,13 +24,14 @@ struct BenchConfig : PolicyOptions {
   std::string python = ".venv/bin/python";
   std::string peer;
   std::string cases;
+  std::string plugin;
   bool json = false;
 };
 
 template <class Visitor>
 void visit_fields(Visitor& v, BenchConfig& c) {
   v("what", c.what, "what to measure",
-    {"quickstart", "worker", "remote", "cache", "rewards", "tokenizer"});
+    {"quickstart", "worker", "remote", "cache", "rewards", "plugin", "tokenizer"});
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("steps", c.steps, "GRPO steps of each program, warm-up included");
   v("warmup", c.warmup, "first steps that are not counted");
@@ -44,6 +45,7 @@ void visit_fields(Visitor& v, BenchConfig& c) {
     "bench rewards: recorded cases of graders, as zeroth score --cases takes them; bench "
     "tokenizer: "
     "a directory with tokenizer.json and vectors_hf.jsonl, or of such");
+  v("plugin", c.plugin, "bench plugin: a reward of one's own, as reward_funcs names it");
   v("json", c.json, "print one JSON object");
 }
 
@@ -58,6 +60,8 @@ int bench_remote(const BenchConfig& config);
 
 /// Pairs of answers a second, and agreement with their labels, beside Math-Verify.
 int bench_rewards(const BenchConfig& config);
+/// Completions a second through a reward in a process of its own.
+int bench_plugin(const BenchConfig& config);
 /// Megabytes of text a second to ids and back, beside Hugging Face's tokenizers.
 int bench_tokenizer(const BenchConfig& config);
 

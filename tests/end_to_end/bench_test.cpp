@@ -1,4 +1,5 @@
-// zeroth bench rewards with a peer that answers at once: what is counted, and what is refused.
+// zeroth bench: rewards with a peer that answers at once, and plugins: what is counted, and what is
+// refused.
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
@@ -63,6 +64,25 @@ TEST_CASE("bench rewards: counts pairs of answers beside a peer's", "[end_to_end
                                            << R"( "expected_out": null})"
                                            << "\n";
   CHECK(contains(zeroth_command(directory, kBench).err, "a case with \"gold\" and \"pred\""));
+}
+
+TEST_CASE("bench plugin: a rate for every level that the machine reaches", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  const Outcome outcome = zeroth_command(directory, "bench plugin --json --plugin " SEVENS_PLUGIN);
+  INFO(outcome.err);
+  REQUIRE(outcome.exit_code == 0);
+  const boost::json::value result = boost::json::parse(outcome.out);
+  const boost::json::array& levels = result.at("levels").as_array();
+  REQUIRE(levels.size() >= 2);
+  CHECK(levels[0].at("sandbox") == "none");
+  CHECK(levels[1].at("sandbox") == "limits");
+  for (const boost::json::value& level : levels) {
+    CHECK(level.at("completions_per_second").as_double() > 0.0);
+    CHECK(level.at("start_seconds").as_double() > 0.0);
+  }
+  CHECK(contains(zeroth_command(directory, "bench plugin").err, "plugin: expected FILE.so"));
+  CHECK(contains(zeroth_command(directory, "bench plugin --plugin accuracy").err,
+                 "expected a reward of one's own"));
 }
 
 }  // namespace zeroth

@@ -13,7 +13,6 @@
 #include <random>
 #include <thread>
 
-#include "rewards/host/loaded_plugin.h"
 #include "rewards/host/plugin_host.h"
 #include "rewards/host/script_host.h"
 #include "rewards/weighted_sum.h"
@@ -320,49 +319,6 @@ TEST_CASE("hosted reward: in a weighted sum, each policy", "[rewards]") {
     CHECK(items.failures[1].item == 2);
     CHECK(items.failures[1].result == RewardResult::not_finite);
   }
-}
-
-// What a reward in a process costs beside the same rule called here: rewards_test "[timing]" prints
-// the figures of docs/rewards.md.
-TEST_CASE("hosted reward: time per item", "[.][timing]") {
-  std::string completion = "<think></think><answer>42</answer>";
-  completion.insert(7, 512 - completion.size(), 'x');
-  const std::vector<RewardItem> items(100,
-                                      RewardItem{.prompt = "What is 40 + 2?",
-                                                 .completion = completion,
-                                                 .reference = "42",
-                                                 .columns_json = R"({"level": 3, "topic": "sums"})",
-                                                 .num_tokens = 150,
-                                                 .max_tokens = 200});
-  const LoadedPlugin loaded(EXAMPLE_CPP_PLUGIN, "{}");
-  const auto time = [&](const char* name, int calls, const std::function<void()>& call) {
-    double best = HUGE_VAL;
-    for (int round = 0; round < 20; ++round) {
-      const auto start = std::chrono::steady_clock::now();
-      for (int i = 0; i < calls; ++i) call();
-      const std::chrono::duration<double, std::micro> spent =
-          std::chrono::steady_clock::now() - start;
-      best = std::min(best, spent.count() / calls);
-    }
-    WARN(name << ": " << best << " us, " << best / static_cast<double>(items.size())
-              << " us for each of 100 items");
-  };
-  time("in this process", 1000, [&] { loaded.call(items); });
-  for (const Isolation level :
-       {Isolation::none, Isolation::limits, Isolation::seccomp, Isolation::full}) {
-    RewardHost host = reward_host();
-    host.sandbox = level;
-    host.sandbox_min = Isolation::none;
-    const auto plugin = make_plugin_reward(EXAMPLE_CPP_PLUGIN, host);
-    const std::string name(isolation_name(*plugin->isolation()));
-    time(("plugin, " + name).c_str(), 50, [&] { plugin->score(items); });
-    time(("start and end of a plugin, " + name).c_str(), 1,
-         [&] { make_plugin_reward(EXAMPLE_CPP_PLUGIN, host); });
-  }
-  const auto script = make_script_reward(
-      "python:" ZEROTH_SOURCE_DIR "/rewards/plugin/examples/example_reward.py:example_reward",
-      reward_host());
-  time("script", 20, [&] { script->score(items); });
 }
 
 }  // namespace
