@@ -40,6 +40,20 @@ std::vector<Preset> presets() {
         .solution = "solution",
         .id = "",
         .solution_required = false}},
+      {"trl",
+       {.question = "prompt",
+        .answer = "answer",
+        .solution = "completion",
+        .id = "",
+        .solution_required = false,
+        .answer_required = false}},
+      {"messages",
+       {.question = "messages",
+        .answer = "answer",
+        .solution = "",
+        .id = "",
+        .solution_required = false,
+        .answer_required = false}},
   };
 }
 
@@ -192,18 +206,109 @@ std::string reference_of(const std::string& text, const ColumnMap& columns,
 
 std::string solution_of(const std::string& text, const ColumnMap& columns,
                         const std::string& reference) {
-  if (columns.solution_rule == SolutionRule::verbatim) return text;
+  if (columns.solution_rule == SolutionRule::verbatim || text.empty()) return text;
   const std::string_view work = std::string_view(text).substr(0, text.rfind(kHashes));
   return "<think>" + std::string(trimmed(without_calculator_annotations(work))) +
          "</think> <answer>" + reference + "</answer>";
+}
+
+// What an assistant says in a message that says nothing else.
+std::string assistant_text(const json::value& message, const std::string& field,
+                           const std::string& source) {
+  const json::object* object = message.if_object();
+  const auto refuse = [&](const std::string& where, const std::string& expected,
+                          const json::value& actual) {
+    throw InputError({.source = source,
+                      .field = where,
+                      .expected = expected,
+                      .actual = actual.is_string() ? std::string(actual.get_string())
+                                                   : std::string(type_name(actual))});
+  };
+  if (object == nullptr) refuse(field, "a message", message);
+  const json::value* content = find_column(*object, "content");
+  if (content == nullptr || !content->is_string())
+    refuse(field + ".content", "a string", content == nullptr ? json::value() : *content);
+  for (const auto& member : *object) {
+    const bool plain = member.key() == "role" || member.key() == "content";
+    if (!plain && !member.value().is_null())
+      refuse(field + "." + std::string(member.key()),
+             "nothing beside role and content, as what is learned is one text", member.value());
+  }
+  return std::string(content->get_string());
+}
+
+bool is_of_assistant(const json::value& message) {
+  const json::value* role = message.get_object().if_contains("role");
+  return role != nullptr && role->is_string() && role->get_string() == "assistant";
+}
+
+// The messages of a column, each an object with a role.
+json::array conversation_of(const json::array& column, const std::string& name,
+                            const std::string& source) {
+  for (std::size_t i = 0; i < column.size(); ++i) {
+    const json::object* message = column[i].if_object();
+    const json::value* role = message == nullptr ? nullptr : find_column(*message, "role");
+    if (role == nullptr || !role->is_string())
+      throw InputError({.source = source,
+                        .field = name + "[" + std::to_string(i) + "]",
+                        .expected = "an object with a role",
+                        .actual = message == nullptr ? std::string(type_name(column[i]))
+                                                     : "an object without one"});
+  }
+  return column;
+}
+
+void read_question(Problem& problem, const json::object& record, const ColumnMap& columns,
+                   const std::string& source) {
+  const json::value* value = find_column(record, columns.question);
+  if (value == nullptr || !value->is_array()) {
+    problem.question = text_column(record, columns.question, source);
+    return;
+  }
+  json::array messages = conversation_of(value->get_array(), columns.question, source);
+  if (messages.size() > 1 && is_of_assistant(messages.back())) {
+    const std::string place = columns.question + "[" + std::to_string(messages.size() - 1) + "]";
+    problem.solution = assistant_text(messages.back(), place, source);
+    messages.pop_back();
+  }
+  if (!messages.empty()) problem.question = json::serialize(messages);
+  problem.is_conversation = true;
+}
+
+void read_solution(Problem& problem, const json::object& record, const ColumnMap& columns,
+                   const std::string& source) {
+  if (columns.solution.empty()) return;
+  const json::value* value = find_column(record, columns.solution);
+  if (value == nullptr && !columns.solution_required) return;
+  if (value == nullptr || !value->is_array()) {
+    problem.solution = text_column(record, columns.solution, source);
+    return;
+  }
+  const json::array& messages = value->get_array();
+  if (messages.size() != 1)
+    throw InputError({.source = source,
+                      .field = columns.solution,
+                      .expected = "a string or one message",
+                      .actual = std::to_string(messages.size()) + " messages"});
+  problem.solution = assistant_text(messages[0], columns.solution + "[0]", source);
+}
+
+void read_answer(Problem& problem, const json::object& record, const ColumnMap& columns,
+                 const std::string& source) {
+  const bool is_solution = !columns.answer_required && !problem.solution.empty() &&
+                           find_column(record, columns.answer) == nullptr;
+  problem.answer = reference_of(
+      is_solution ? problem.solution : text_or_number_column(record, columns.answer, source),
+      columns, source);
 }
 
 std::string other_columns(const json::object& record, const ColumnMap& columns) {
   json::object others;
   for (const auto& member : record) {
     const std::string_view key = member.key();
-    const bool used = key == columns.question || key == columns.answer || key == columns.solution ||
-                      key == columns.id;
+    const bool is_conversation = key == columns.question && member.value().is_array();
+    const bool used = !is_conversation && (key == columns.question || key == columns.answer ||
+                                           key == columns.solution || key == columns.id);
     if (!used) others.emplace(member.key(), member.value());
   }
   return json::serialize(others);
@@ -231,18 +336,12 @@ Problem problem_from_record(const json::object& record, const ColumnMap& columns
                             const std::string& source) {
   Problem problem;
   if (!columns.id.empty()) problem.id = text_or_number_column(record, columns.id, source);
-  problem.question = text_column(record, columns.question, source);
+  read_question(problem, record, columns, source);
   require_text(problem.question, columns.question, source);
-  problem.answer =
-      reference_of(text_or_number_column(record, columns.answer, source), columns, source);
+  read_solution(problem, record, columns, source);
+  read_answer(problem, record, columns, source);
   require_text(problem.answer, columns.answer, source);
-  const bool has_solution =
-      !columns.solution.empty() &&
-      (columns.solution_required || find_column(record, columns.solution) != nullptr);
-  if (has_solution) {
-    const std::string text = text_column(record, columns.solution, source);
-    problem.solution = solution_of(text, columns, problem.answer);
-  }
+  problem.solution = solution_of(problem.solution, columns, problem.answer);
   problem.columns_json = other_columns(record, columns);
   return problem;
 }

@@ -10,7 +10,9 @@ struct Problem {
   std::string question;  // text that fills the prompt template's {question}
   std::string answer;    // the reference answer, as the rewards compare it ("18", "\\frac{1}{2}")
   std::string solution;  // a worked completion for supervised fine-tuning; may be empty
-  std::string columns_json;  // every other column of the record as one JSON object, for plugins
+  std::string columns_json;      // every other column of the record as one JSON object, for plugins
+  bool is_conversation = false;  // `question` is the JSON text of a list of messages
+  std::string prompt = {};       // where it is made already, and not by the prompt template
 };
 
 }  // namespace zeroth

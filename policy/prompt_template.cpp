@@ -47,6 +47,10 @@ std::string PromptTemplate::render(std::string_view question) const {
   return before_ + std::string(question) + after_;
 }
 
+std::string PromptTemplate::render(const Problem& problem) const {
+  return problem.prompt.empty() ? render(problem.question) : problem.prompt;
+}
+
 std::string PromptTemplate::text() const {
   return render(kPlaceholder);
 }

@@ -1,10 +1,12 @@
 // How a question becomes the prompt of a base model: a plain text with one `{question}` in it. Chat
-// templates are another thing and have rules of their own.
+// templates are another thing (policy/chat_template.h): the prompts that they make, problems bring.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <string_view>
+
+#include "datasets/problem.h"
 
 namespace zeroth {
 
@@ -19,6 +21,8 @@ class PromptTemplate {
 
   /// The template with `question` in its place, byte for byte; braces in the question mean nothing.
   std::string render(std::string_view question) const;
+  /// The problem's own prompt, or the template with its question.
+  std::string render(const Problem& problem) const;
 
   /// The template as text, placeholder included.
   std::string text() const;

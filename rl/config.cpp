@@ -72,10 +72,16 @@ void check_policy(const PolicyOptions& c) {
   require_at_least("num_threads", 0, c.num_threads);
 }
 
+void check_prompts(const PromptOptions& c) {
+  require_text("prompt_template", "plain, r1_zero, chat or a text file", c.prompt_template);
+  require_text("chat_template_kwargs", "a JSON object", c.chat_template_kwargs);
+  require_text("chat_python", "a program", c.chat_python);
+}
+
 void check_dataset(const DatasetOptions& c) {
   require_text("dataset_name", "a JSONL file or the name of a problem generator", c.dataset_name);
-  require_text("columns", "plain, gsm8k, math or question=Q,answer=A", c.columns);
-  require_text("prompt_template", "plain, r1_zero or a text file", c.prompt_template);
+  require_text("columns", "plain, gsm8k, math, trl, messages or question=Q,answer=A", c.columns);
+  check_prompts(c);
 }
 
 void check_training(const TrainingOptions& c) {
@@ -226,7 +232,11 @@ void check(const SampleConfig& c) {
           "a text, - for standard input, or --prompts_file", c.prompt);
   require(c.prompt.empty() || c.prompts_file.empty(), "prompts_file",
           "nothing where there is a prompt", c.prompts_file);
-  require_text("prompt_template", "plain, r1_zero or a text file", c.prompt_template);
+  check_prompts(c);
+  require(!c.chat || c.prompt_template == "plain" || c.has_chat_prompts(), "prompt_template",
+          "chat, as --chat is given", c.prompt_template);
+  require(c.system.empty() || c.chat || c.has_chat_prompts(), "system", "nothing without --chat",
+          c.system);
   require_at_least("num_generations", 1, c.num_generations);
   require_at_least("max_completion_length", 0, c.max_completion_length);
   require_not_negative("temperature", c.temperature);

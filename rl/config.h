@@ -40,20 +40,48 @@ void visit_fields(Visitor& v, PolicyOptions& c) {
     {"auto", "portable", "avx2", "avx512"});
 }
 
+/// The prompt template that is the model's own chat template.
+inline constexpr std::string_view kChatPrompts = "chat";
+
+/// How questions become prompts.
+struct PromptOptions {
+  std::string prompt_template = "plain";
+  std::string chat_template_path;
+  std::string chat_template_kwargs = "{}";
+  std::string chat_date;
+  std::string chat_python = "python3";
+
+  bool has_chat_prompts() const { return prompt_template == kChatPrompts; }
+};
+
+template <class Visitor>
+void visit_fields(Visitor& v, PromptOptions& c) {
+  v("prompt_template", c.prompt_template,
+    "plain, r1_zero, chat (the model's chat template), or a text file that holds {question}");
+  v("chat_template_path", c.chat_template_path,
+    "of chat: a .jinja file or a model's directory, in place of the model's own template");
+  v("chat_template_kwargs", c.chat_template_kwargs,
+    "of chat: JSON object of the template's variables");
+  v("chat_date", c.chat_date,
+    "of chat: what a template is told when it asks, such as 2026-01-02; empty: the day the run "
+    "began");
+  v("chat_python", c.chat_python, "of chat: Python 3 interpreter with jinja2 3.1.6 or later");
+}
+
 /// Where problems come from and how they become prompts.
-struct DatasetOptions {
+struct DatasetOptions : PromptOptions {
   std::string dataset_name;
   std::string dataset_split;
   std::string columns = "plain";
-  std::string prompt_template = "plain";
 };
 
 template <class Visitor>
 void visit_fields(Visitor& v, DatasetOptions& c) {
   v("dataset_name", c.dataset_name, "JSONL file, or the name of a problem generator");
   v("dataset_split", c.dataset_split, "split of a problem generator; empty = the command's own");
-  v("columns", c.columns, "how a record is read: plain, gsm8k, math, or question=Q,answer=A");
-  v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
+  v("columns", c.columns,
+    "how a record is read: plain, gsm8k, math, trl, messages, or question=Q,answer=A");
+  visit_fields(v, static_cast<PromptOptions&>(c));
 }
 
 /// How rewards find the answer; how those of the user's own, which live in child processes, are
@@ -398,10 +426,11 @@ void visit_fields(Visitor& v, EvalConfig& c) {
 }
 
 /// zeroth sample: completions of prompts.
-struct SampleConfig : PolicyOptions, TruncationOptions {
+struct SampleConfig : PolicyOptions, PromptOptions, TruncationOptions {
   std::string prompt;
   std::string prompts_file;
-  std::string prompt_template = "plain";
+  bool chat = false;
+  std::string system;
   std::int64_t num_generations = 1;
   std::int64_t max_completion_length = 0;
   double temperature = 1.0;
@@ -416,8 +445,10 @@ void visit_fields(Visitor& v, SampleConfig& c) {
   v("prompts_file", c.prompts_file,
     "a prompt a line; a blank one is passed over, and one that begins with { is a JSON object "
     "whose \"prompt\" it is; - = "
-    "standard input");
-  v("prompt_template", c.prompt_template, "plain, r1_zero, or a text file that holds {question}");
+    "standard input. With chat, also objects with \"messages\", or one list of messages");
+  v("chat", c.chat, "short for prompt_template chat: a prompt is what a user says");
+  v("system", c.system, "with chat: a system message before a prompt that is a text");
+  visit_fields(v, static_cast<PromptOptions&>(c));
   v("num_generations", c.num_generations, "completions of each prompt");
   v("max_completion_length", c.max_completion_length,
     "tokens of the longest completion; 0 = 512, or what the model's context leaves");

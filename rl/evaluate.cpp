@@ -143,7 +143,7 @@ Evaluation evaluate(Engine& engine, const Tokenizer& tokenizer,
   std::vector<GenerateRequest> requests;
   std::vector<std::string> prompts;
   for (std::size_t i = 0; i < problems.size(); ++i) {
-    prompts.push_back(prompt_template.render(problems[i].question));
+    prompts.push_back(prompt_template.render(problems[i]));
     requests.push_back({.prompt = tokenizer.encode(prompts.back()),
                         .num_generations = options.num_generations,
                         .step = 0,

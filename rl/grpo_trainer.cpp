@@ -252,7 +252,7 @@ GrpoTrainer::Rollout GrpoTrainer::roll_out(std::int64_t step) {
     const auto position = static_cast<std::uint64_t>((step - 1) * config_.num_prompts_per_step + i);
     const Problem& problem = problems_[order_.at(position)];
     rollout.problems.push_back(&problem);
-    rollout.prompts.push_back(prompt_template_.render(problem.question));
+    rollout.prompts.push_back(prompt_template_.render(problem));
     requests.push_back({.prompt = policy_.tokenizer().encode(rollout.prompts.back()),
                         .num_generations = config_.num_generations,
                         .step = static_cast<std::uint32_t>(step),

@@ -15,8 +15,8 @@ void check_prompt_lengths(const std::string& source, std::span<const Problem> pr
                       .actual = std::to_string(max_completion_length)});
   }
   for (const Problem& problem : problems) {
-    const auto prompt = static_cast<std::int64_t>(
-        tokenizer.encode(prompt_template.render(problem.question)).size());
+    const auto prompt =
+        static_cast<std::int64_t>(tokenizer.encode(prompt_template.render(problem)).size());
     if (prompt >= 1 && prompt + max_completion_length <= model.max_position_embeddings) continue;
     throw InputError(
         {.source = source,

@@ -67,7 +67,7 @@ std::string data_sha256(const std::vector<Problem>& problems,
   std::string hashes;
   for (const Problem& problem : problems) {
     std::string text;
-    append_text(text, prompt_template.render(problem.question));
+    append_text(text, prompt_template.render(problem));
     append_text(text, problem.answer);
     append_text(text, problem.solution);
     append_text(text, problem.columns_json);

@@ -119,7 +119,7 @@ class Sampling {
       std::vector<SampledProblem> problems = previous_->read(block);
       for (SampledProblem& sampled : problems) {
         const Problem& problem = problems_.at(static_cast<std::size_t>(sampled.problem));
-        score(sampled, problem, prompt_template_.render(problem.question));
+        score(sampled, problem, prompt_template_.render(problem));
       }
       result_.scoring_seconds += seconds_since(start);
       store_.append(problems);
@@ -151,7 +151,7 @@ class Sampling {
     end_ = end;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::size_t index = order_.at(static_cast<std::uint64_t>(i));
-      prompts_.push_back(prompt_template_.render(problems_[index].question));
+      prompts_.push_back(prompt_template_.render(problems_[index]));
       requests.push_back({.prompt = tokenizer_.encode(prompts_.back()),
                           .num_generations = options_.num_generations,
                           .step = 0,

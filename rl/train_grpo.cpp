@@ -23,7 +23,7 @@ void check_cache(const GrpoConfig& config, const GrpoInputs& inputs, const Train
   for (const auto* problems : {&inputs.problems, &inputs.eval_problems}) {
     for (const Problem& problem : *problems) {
       std::vector<std::int32_t> prompt =
-          policy.tokenizer().encode(inputs.prompt_template.render(problem.question));
+          policy.tokenizer().encode(inputs.prompt_template.render(problem));
       if (prompt.size() > longest.prompt.size()) longest.prompt = std::move(prompt);
     }
   }

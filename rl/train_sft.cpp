@@ -30,9 +30,8 @@ std::vector<TrainingGroup> make_examples(const TrainedPolicy& policy, const SftC
                         .expected = "a solution to learn from",
                         .actual = "none"});
     }
-    TrainingGroup example =
-        make_example(policy.tokenizer(), policy.config().eos_token_ids[0],
-                     prompt_template.render(problem.question), problem.solution);
+    TrainingGroup example = make_example(policy.tokenizer(), policy.config().eos_token_ids[0],
+                                         prompt_template.render(problem), problem.solution);
     if (length_of(example) <= limit) examples.push_back(std::move(example));
   }
   if (examples.empty()) {

@@ -23,6 +23,11 @@ inline std::string local_time() {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts)};
 }
 
+/// Its day, as 2026-01-02.
+inline std::string local_date() {
+  return local_time().substr(0, 10);
+}
+
 /// Microseconds that `work` takes.
 template <class Work>
 double micros_of(const Work& work) {

@@ -13,6 +13,7 @@
 #include "system/file.h"
 #include "system/json.h"
 #include "tools/build.h"
+#include "tools/chat_prompts.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
@@ -83,7 +84,7 @@ class StageProgress {
 
 int run_distill(int argc, char** argv) {
   DistillOptions config;
-  const ResolvedOptions options =
+  ResolvedOptions options =
       resolve(argc, argv, config,
               {.name = "distill",
                .summary = "a student from a teacher's samples that pass the rules",
@@ -95,8 +96,10 @@ int run_distill(int argc, char** argv) {
   config.teacher_model_name_or_path = model_directory(config.teacher_model_name_or_path);
   config.base_model_name_or_path = model_directory(config.base_model_name_or_path);
   config.student = model_directory(config.student);
+  settle_chat_date(config, options, std::filesystem::path(config.output_dir) / "config.toml");
   const DistillData data = load_distill_data(config);
-  const WeightedRewards rewards = named_rewards(config.reward_funcs, {}, config, {}, {config.output_dir});
+  const WeightedRewards rewards =
+      named_rewards(config.reward_funcs, {}, config, {}, {config.output_dir});
   try_on(rewards, data.train);
   try_on(rewards, data.test);
   if (options.dry_run) {

@@ -7,7 +7,7 @@
 #include "datasets/problem_source.h"
 #include "rl/trace_filter.h"
 #include "system/error.h"
-#include "tools/named_prompt.h"
+#include "tools/chat_prompts.h"
 
 namespace zeroth {
 
@@ -32,12 +32,13 @@ DistillData load_distill_data(const DistillOptions& options) {
                                   " is a file and has no splits",
                       .actual = "nothing"});
   }
-  return distill_data(
-      options,
-      load_problems(options.dataset_name, options.dataset_split, "train", options.columns, seed),
-      load_problems(test_source(options), options.eval_dataset_split, "test", options.columns,
-                    seed),
-      named_prompt(options.prompt_template));
+  std::vector<Problem> train =
+      load_problems(options.dataset_name, options.dataset_split, "train", options.columns, seed);
+  std::vector<Problem> test = load_problems(test_source(options), options.eval_dataset_split,
+                                            "test", options.columns, seed);
+  PromptTemplate prompt_template =
+      prompts_of_problems(options, options.teacher_model_name_or_path, {&train, &test});
+  return distill_data(options, train, std::move(test), std::move(prompt_template));
 }
 
 DistillData distill_data(const DistillOptions& options, const std::vector<Problem>& train,

@@ -13,6 +13,7 @@
 #include "rl/prompt_lengths.h"
 #include "rollout/local_engine.h"
 #include "system/json.h"
+#include "tools/chat_prompts.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
@@ -21,7 +22,6 @@
 #include "tools/eval_report.h"
 #include "tools/loaded_policy.h"
 #include "tools/model_directory.h"
-#include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
 #include "tools/options.h"
 #include "tools/progress.h"
@@ -278,7 +278,7 @@ int eval(const EvalConfig& config, const std::vector<Problem>& problems,
 
 int run_eval(int argc, char** argv) {
   EvalConfig config;
-  const ResolvedOptions options =
+  ResolvedOptions options =
       resolve(argc, argv, config,
               {.name = "eval",
                .summary = "pass@k, maj@k and greedy accuracy of a checkpoint, with 95 % intervals",
@@ -290,8 +290,10 @@ int run_eval(int argc, char** argv) {
   }
   config.model_name_or_path = model_directory(config.model_name_or_path);
   config.reward_config = read_reward_config(config.reward_config);
-  const PromptTemplate prompt_template = named_prompt(config.prompt_template);
-  const std::vector<Problem> problems = problems_of(config);
+  settle_chat_date(config, options, {});
+  std::vector<Problem> problems = problems_of(config);
+  const PromptTemplate prompt_template =
+      prompts_of_problems(config, config.model_name_or_path, {&problems});
   SampleSink sink(config, problems);
   std::vector<std::string> groups;
   if (!config.group_by.empty()) groups = values_of(problems, config.group_by);

@@ -23,12 +23,17 @@ std::optional<std::int64_t> majority_of(const std::string& key) {
 
 // The settings that decide which completions are drawn, but for the seed.
 boost::json::object sampling_settings(const EvalConfig& config) {
-  return {{"prompt_template", config.prompt_template},
-          {"max_completion_length", config.max_completion_length},
-          {"temperature", config.temperature},
-          {"top_k", config.top_k},
-          {"top_p", config.top_p},
-          {"min_p", config.min_p}};
+  boost::json::object settings = {{"prompt_template", config.prompt_template},
+                                  {"max_completion_length", config.max_completion_length},
+                                  {"temperature", config.temperature},
+                                  {"top_k", config.top_k},
+                                  {"top_p", config.top_p},
+                                  {"min_p", config.min_p}};
+  if (config.has_chat_prompts()) {
+    settings["chat_template_kwargs"] = config.chat_template_kwargs;
+    settings["chat_date"] = config.chat_date;
+  }
+  return settings;
 }
 
 void require_same_problems(const JsonReader& json, const std::vector<Problem>& problems) {

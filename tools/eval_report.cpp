@@ -199,6 +199,11 @@ boost::json::object eval_json(const EvalReport& report) {
         std::pair("dataset_split", config.dataset_split), std::pair("columns", config.columns),
         std::pair("prompt_template", config.prompt_template), std::pair("dtype", config.dtype)})
     json[key] = value;
+  if (config.has_chat_prompts()) {
+    json["chat_template_path"] = config.chat_template_path;
+    json["chat_template_kwargs"] = config.chat_template_kwargs;
+    json["chat_date"] = config.chat_date;
+  }
   json["num_generations"] = config.num_generations;
   json["max_completion_length"] = config.max_completion_length;
   json["temperature"] = config.temperature;

@@ -10,11 +10,11 @@
 #include "rl/train_grpo.h"
 #include "rl/training_numerics.h"
 #include "rl/training_options.h"
+#include "tools/chat_prompts.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/memory_plan.h"
 #include "tools/model_directory.h"
-#include "tools/named_prompt.h"
 #include "tools/named_rewards.h"
 #include "tools/ranks.h"
 #include "tools/reward_config.h"
@@ -29,7 +29,7 @@ int dry_run(const GrpoConfig& config, const ResolvedOptions& options,
   const Tokenizer tokenizer = Tokenizer::load(config.model_name_or_path);
   std::size_t longest = 0;
   for (const Problem& problem : problems) {
-    longest = std::max(longest, tokenizer.encode(prompt_template.render(problem.question)).size());
+    longest = std::max(longest, tokenizer.encode(prompt_template.render(problem)).size());
   }
   std::cout << to_toml_with_provenance(options) << "\n"
             << problems.size() << " problems, the longest prompt has " << longest << " tokens; "
@@ -44,7 +44,7 @@ int dry_run(const GrpoConfig& config, const ResolvedOptions& options,
 
 int run_grpo(int argc, char** argv) {
   GrpoConfig config;
-  const ResolvedOptions options =
+  ResolvedOptions options =
       resolve(argc, argv, config,
               {.name = "grpo",
                .summary = "reinforcement learning with group-relative advantages",
@@ -56,23 +56,25 @@ int run_grpo(int argc, char** argv) {
   config.model_name_or_path = model_directory(config.model_name_or_path);
   config.reward_config = read_reward_config(config.reward_config);
   const auto seed = static_cast<std::uint64_t>(config.seed);
-  const PromptTemplate prompt_template = named_prompt(config.prompt_template);
+  settle_chat_date(config, options, recorded_config(config));
   std::function<void()> check_stop;  // from when there is somebody to ask for it
   const WeightedRewards rewards = named_rewards(config.reward_funcs, config.reward_weights, config,
                                                 [&check_stop] {
                                                   if (check_stop) check_stop();
                                                 },
                                                 {config.output_dir, config.worker_token_file});
-  const std::vector<Problem> problems =
+  std::vector<Problem> problems =
       load_problems(config.dataset_name, config.dataset_split, "train", config.columns, seed);
-  try_on(rewards, problems);
   std::vector<Problem> eval_problems;
   if (!config.eval_dataset_name.empty()) {
     eval_problems = load_problems(config.eval_dataset_name, "", "validation", config.columns, seed);
     const auto limit = static_cast<std::size_t>(config.num_eval_problems);
     if (limit > 0 && eval_problems.size() > limit) eval_problems.resize(limit);
-    try_on(rewards, eval_problems);
   }
+  const PromptTemplate prompt_template =
+      prompts_of_problems(config, config.model_name_or_path, {&problems, &eval_problems});
+  try_on(rewards, problems);
+  if (!eval_problems.empty()) try_on(rewards, eval_problems);
   if (options.dry_run) return dry_run(config, options, problems, prompt_template);
   Ranks ranks(config);
   const bool first = ranks.is_first();

@@ -16,7 +16,7 @@ struct Trial {
   explicit Trial(std::span<const Problem> problems) {
     std::vector<RewardItem> all;
     for (const Problem& problem : problems) {
-      all.push_back({.prompt = problem.question,
+      all.push_back({.prompt = problem.prompt.empty() ? problem.question : problem.prompt,
                      .completion = problem.answer,
                      .reference = problem.answer,
                      .columns_json = problem.columns_json,

@@ -77,6 +77,18 @@ struct NodeAssigner {
   }
 };
 
+toml::table parse(const std::filesystem::path& file) {
+  const std::string text = read_file(file);
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw InputError({.source = place(file, error.source()),
+                      .field = "",
+                      .expected = "TOML",
+                      .actual = std::string(error.description())});
+  }
+}
+
 class RecipeReader {
  public:
   RecipeReader(const std::filesystem::path& file, const std::vector<Field>& fields)
@@ -116,18 +128,14 @@ class RecipeReader {
 
 std::map<std::string, std::string> apply_recipe(const std::filesystem::path& file,
                                                 const std::vector<Field>& fields) {
-  const std::string text = read_file(file);
-  try {
-    const toml::table table = toml::parse(text);
-    RecipeReader reader(file, fields);
-    reader.read(table, "");
-    return reader.take_origins();
-  } catch (const toml::parse_error& error) {
-    throw InputError({.source = place(file, error.source()),
-                      .field = "",
-                      .expected = "TOML",
-                      .actual = std::string(error.description())});
-  }
+  const toml::table table = parse(file);
+  RecipeReader reader(file, fields);
+  reader.read(table, "");
+  return reader.take_origins();
+}
+
+std::string recipe_text(const std::filesystem::path& file, std::string_view key) {
+  return parse(file)[key].value_or(std::string());
 }
 
 }  // namespace zeroth

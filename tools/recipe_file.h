@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/options.h"
@@ -15,5 +16,8 @@ namespace zeroth {
 /// unknown key (naming the nearest) and a value of the wrong type.
 std::map<std::string, std::string> apply_recipe(const std::filesystem::path& file,
                                                 const std::vector<Field>& fields);
+
+/// The text of one key of `file`; empty where it is absent or no text.
+std::string recipe_text(const std::filesystem::path& file, std::string_view key);
 
 }  // namespace zeroth

@@ -26,11 +26,10 @@ Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig
                    std::int64_t step) {
   std::vector<GenerateRequest> requests;
   for (std::size_t i = 0; i < problems.size(); ++i) {
-    requests.push_back(
-        {.prompt = policy.tokenizer().encode(prompt_template.render(problems[i]->question)),
-         .num_generations = config.num_generations,
-         .step = static_cast<std::uint32_t>(step),
-         .problem = static_cast<std::uint32_t>(i)});
+    requests.push_back({.prompt = policy.tokenizer().encode(prompt_template.render(*problems[i])),
+                        .num_generations = config.num_generations,
+                        .step = static_cast<std::uint32_t>(step),
+                        .problem = static_cast<std::uint32_t>(i)});
   }
   const auto groups = engine.generate(requests, {.temperature = config.temperature,
                                                  .max_new_tokens = config.max_completion_length,
@@ -39,9 +38,9 @@ Round sample_round(Engine& engine, const TrainedPolicy& policy, const GrpoConfig
   Round round;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     TrainingGroup kept{.prompt = requests[g].prompt, .completions = {}};
-    for (const SampledTrace& trace : score_group(policy.tokenizer(), *problems[g],
-                                                 prompt_template.render(problems[g]->question),
-                                                 groups[g], right, config.max_completion_length)) {
+    for (const SampledTrace& trace :
+         score_group(policy.tokenizer(), *problems[g], prompt_template.render(*problems[g]),
+                     groups[g], right, config.max_completion_length)) {
       if (trace.finished && trace.rewards[0] > 0.5) kept.completions.push_back(trace.tokens);
       ++round.sampled;
     }

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <optional>
@@ -11,6 +13,7 @@
 #include "system/file.h"
 #include "system/json.h"
 #include "system/lines.h"
+#include "tools/chat_prompts.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/completion_printer.h"
@@ -36,25 +39,43 @@ const CommandSyntax kSyntax{.name = "sample",
 struct Prompt {
   std::string source;  // for errors: "prompt", "prompts.txt:3"
   std::string text;
+  // In place of the text, where it is a conversation.
+  boost::json::object conversation = {};
 };
 
 std::string standard_input() {
   return {std::istreambuf_iterator<char>(std::cin), {}};
 }
 
-std::string prompt_of_line(const std::string& line, const std::string& source) {
-  if (!line.starts_with('{')) return line;
-  return JsonReader::parse(line, source).get_string("prompt");
+Prompt prompt_of_line(const std::string& line, const std::string& source, bool chat) {
+  if (!line.starts_with('{')) return {.source = source, .text = line};
+  const JsonReader object = JsonReader::parse(line, source);
+  if (chat && object.has("messages"))
+    return {.source = source, .text = "", .conversation = object.value().as_object()};
+  if (chat && object.has("prompt") && object.child("prompt").value().is_array())
+    return {.source = source,
+            .text = "",
+            .conversation = {{"messages", object.child("prompt").value()}}};
+  return {.source = source, .text = object.get_string("prompt")};
 }
 
-std::vector<Prompt> prompts_of_lines(const std::string& text, const std::string& file) {
+// A file that is one list of messages.
+Prompt prompt_of_list(const std::string& text, const std::string& file) {
+  return {.source = file,
+          .text = "",
+          .conversation = {{"messages", JsonReader::parse(text, file).value()}}};
+}
+
+std::vector<Prompt> prompts_of_lines(const std::string& text, const std::string& file, bool chat) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (chat && first != std::string::npos && text[first] == '[') return {prompt_of_list(text, file)};
   std::vector<Prompt> prompts;
   for (const TextLine& of_file : lines_of(text)) {
     std::string line(of_file.text);
     if (line.ends_with('\r')) line.pop_back();
     const bool blank = line.find_first_not_of(" \t") == std::string::npos;
     const std::string source = file + ":" + std::to_string(of_file.number);
-    if (!blank) prompts.push_back({source, prompt_of_line(line, source)});
+    if (!blank) prompts.push_back(prompt_of_line(line, source, chat));
   }
   if (prompts.empty()) {
     throw InputError(
@@ -64,13 +85,33 @@ std::vector<Prompt> prompts_of_lines(const std::string& text, const std::string&
 }
 
 std::vector<Prompt> read_prompts(const SampleConfig& config) {
-  if (config.prompts_file == "-") return prompts_of_lines(standard_input(), "standard input");
+  const bool chat = config.has_chat_prompts();
+  if (config.prompts_file == "-") return prompts_of_lines(standard_input(), "standard input", chat);
   if (!config.prompts_file.empty())
-    return prompts_of_lines(read_file(config.prompts_file), config.prompts_file);
+    return prompts_of_lines(read_file(config.prompts_file), config.prompts_file, chat);
   if (config.prompt != "-") return {{"prompt", config.prompt}};
   std::string text = standard_input();
   if (text.ends_with('\n')) text.pop_back();
   return {{"standard input", text}};
+}
+
+// What a prompt is to the model.
+void render(std::vector<Prompt>& prompts, const SampleConfig& config) {
+  if (!config.has_chat_prompts()) {
+    const PromptTemplate prompt_template = named_prompt(config.prompt_template);
+    for (Prompt& prompt : prompts) prompt.text = prompt_template.render(prompt.text);
+    return;
+  }
+  std::vector<Conversation> conversations;
+  for (Prompt& prompt : prompts) {
+    Conversation conversation{.source = prompt.source, .request = std::move(prompt.conversation)};
+    if (conversation.request.empty())
+      conversation = user_conversation(prompt.source, prompt.text, config.system);
+    conversations.push_back(std::move(conversation));
+  }
+  const std::vector<std::string> texts =
+      chat_prompts(config, config.model_name_or_path, conversations);
+  for (std::size_t i = 0; i < prompts.size(); ++i) prompts[i].text = texts[i];
 }
 
 std::vector<GenerateRequest> requests_of(const std::vector<Prompt>& prompts,
@@ -118,6 +159,20 @@ std::int64_t max_new_tokens(std::int64_t asked, const std::vector<GenerateReques
                     .actual = std::to_string(asked)});
 }
 
+// What else ends an answer, by generation_config.json: chat models may end a turn by another token
+// than a text.
+std::vector<std::int64_t> more_ends(const std::string& model) {
+  const std::filesystem::path file = std::filesystem::path(model) / "generation_config.json";
+  if (!std::filesystem::exists(file)) return {};
+  const JsonReader config = JsonReader::read(file);
+  if (!config.has("eos_token_id")) return {};
+  const JsonReader ends = config.child("eos_token_id");
+  if (!ends.value().is_array()) return {ends.as_int64()};
+  std::vector<std::int64_t> ids;
+  for (const JsonReader& id : ends.elements()) ids.push_back(id.as_int64());
+  return ids;
+}
+
 SamplingParams sampling_of(const SampleConfig& config) {
   return {.temperature = config.temperature,
           .seed = static_cast<std::uint64_t>(config.seed),
@@ -136,7 +191,8 @@ std::optional<Progress> progress_of(std::int64_t completions, bool on_terminal) 
 int sample(const SampleConfig& config, const ResolvedOptions& options,
            const std::vector<Prompt>& prompts) {
   const Compute compute(config);
-  const LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
+  const LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix,
+                            more_ends(config.model_name_or_path));
   const auto requests = requests_of(prompts, policy, config.num_generations);
   CompletionPrinterConfig printing{.json = config.json,
                                    .prompts = {},
@@ -180,15 +236,16 @@ int sample(const SampleConfig& config, const ResolvedOptions& options,
 
 int run_sample(int argc, char** argv) {
   SampleConfig config;
-  const ResolvedOptions options = resolve(argc, argv, config, kSyntax);
+  ResolvedOptions options = resolve(argc, argv, config, kSyntax);
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
   config.model_name_or_path = model_directory(config.model_name_or_path);
-  const PromptTemplate prompt_template = named_prompt(config.prompt_template);
+  if (config.chat) config.prompt_template = kChatPrompts;
+  settle_chat_date(config, options, {});
   std::vector<Prompt> prompts = read_prompts(config);
-  for (Prompt& prompt : prompts) prompt.text = prompt_template.render(prompt.text);
+  render(prompts, config);
   if (options.dry_run) {
     for (const Prompt& prompt : prompts) std::cout << prompt.text << "\n";
     return kExitDone;

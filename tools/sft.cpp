@@ -9,11 +9,11 @@
 #include "policy/model_config.h"
 #include "rl/training_numerics.h"
 #include "rl/training_options.h"
+#include "tools/chat_prompts.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/memory_plan.h"
 #include "tools/model_directory.h"
-#include "tools/named_prompt.h"
 #include "tools/ranks.h"
 #include "tools/training_command.h"
 
@@ -21,20 +21,21 @@ namespace zeroth {
 
 int run_sft(int argc, char** argv) {
   SftConfig config;
-  const ResolvedOptions options =
-      resolve(argc, argv, config,
-              {.name = "sft",
-               .summary = "supervised fine-tuning on a data set's solutions",
-               .positional = ""});
+  ResolvedOptions options = resolve(argc, argv, config,
+                                    {.name = "sft",
+                                     .summary = "supervised fine-tuning on a data set's solutions",
+                                     .positional = ""});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
   config.model_name_or_path = model_directory(config.model_name_or_path);
-  const PromptTemplate prompt_template = named_prompt(config.prompt_template);
-  const std::vector<Problem> problems =
+  settle_chat_date(config, options, recorded_config(config));
+  std::vector<Problem> problems =
       load_problems(config.dataset_name, config.dataset_split, "train", config.columns,
                     static_cast<std::uint64_t>(config.seed));
+  const PromptTemplate prompt_template =
+      prompts_of_problems(config, config.model_name_or_path, {&problems});
   if (options.dry_run) {
     std::cout << to_toml_with_provenance(options) << "\n"
               << problems.size() << " problems\n"

@@ -14,6 +14,11 @@
 
 namespace zeroth {
 
+std::filesystem::path recorded_config(const TrainingOptions& options) {
+  if (options.resume_from_checkpoint.empty()) return {};
+  return std::filesystem::path(options.output_dir) / "config.toml";
+}
+
 TrainingCommand::TrainingCommand(const TrainingOptions& options, const std::string& name,
                                  std::string metric, bool first)
     : options_(options),

@@ -1,6 +1,7 @@
 // What zeroth sft and zeroth grpo share: the saved configuration, progress, notes and stopping.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -10,6 +11,9 @@
 #include "tools/stop.h"
 
 namespace zeroth {
+
+/// The configuration that the run recorded which this one goes on with; empty for a new run.
+std::filesystem::path recorded_config(const TrainingOptions& options);
 
 class TrainingCommand {
  public:

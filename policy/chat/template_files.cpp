@@ -1,6 +1,5 @@
 #include "policy/chat/template_files.h"
 
-#include <boost/json.hpp>
 #include <optional>
 
 #include "policy/byte_level.h"
@@ -82,42 +81,44 @@ void add_tokens(const JsonReader& object, std::map<std::string, std::string>& to
   }
 }
 
-ChatTemplates read_directory(const fs::path& directory) {
-  ChatTemplates templates{
-      .source = directory.string(), .named = templates_in_files(directory), .special_tokens = {}};
+// The tokens of a directory that need have no template.
+std::map<std::string, std::string> tokens_of(const fs::path& directory) {
+  std::map<std::string, std::string> tokens;
   const auto config = read_object(directory / "tokenizer_config.json");
-  if (config) {
-    if (templates.named.empty()) templates.named = templates_in_field(*config);
-    add_tokens(*config, templates.special_tokens);
-  }
-  if (templates.named.empty())
-    if (const auto of_processor = read_object(directory / "chat_template.json"))
-      templates.named = templates_in_field(*of_processor);
+  if (config) add_tokens(*config, tokens);
   if (!config || !config->has("added_tokens_decoder"))
     if (const auto map = read_object(directory / "special_tokens_map.json"))
-      add_tokens(*map, templates.special_tokens);
-  return templates;
+      add_tokens(*map, tokens);
+  return tokens;
+}
+
+Named templates_of(const fs::path& directory) {
+  Named named = templates_in_files(directory);
+  for (const char* file : {"tokenizer_config.json", "chat_template.json"})
+    if (named.empty())
+      if (const auto config = read_object(directory / file)) named = templates_in_field(*config);
+  return named;
 }
 
 }  // namespace
-
-std::string ChatTemplates::sha256() const {
-  boost::json::array all;
-  for (const auto& [name, text] : named) all.push_back({name, text.text});
-  for (const auto& [name, token] : special_tokens) all.push_back({name, token});
-  return sha256_hex(write_json(all));
-}
 
 ChatTemplates read_chat_templates(const fs::path& path) {
   if (!fs::is_directory(path))
     return {
         .source = path.string(), .named = {{"default", read_template(path)}}, .special_tokens = {}};
-  ChatTemplates templates = read_directory(path);
+  ChatTemplates templates{
+      .source = path.string(), .named = templates_of(path), .special_tokens = tokens_of(path)};
   if (templates.named.empty())
     throw InputError({.source = path.string(),
                       .field = "chat_template",
                       .expected = "one in tokenizer_config.json, or chat_template.jinja",
                       .actual = "neither"});
+  return templates;
+}
+
+ChatTemplates read_chat_templates(const fs::path& path, const fs::path& model_directory) {
+  ChatTemplates templates = read_chat_templates(path);
+  if (!fs::is_directory(path)) templates.special_tokens = tokens_of(model_directory);
   return templates;
 }
 

@@ -17,9 +17,6 @@ struct ChatTemplates {
   std::string source;                                 // directory or file
   std::map<std::string, Text> named;                  // "default", "tool_use", …; not empty
   std::map<std::string, std::string> special_tokens;  // by name: bos_token, …
-
-  /// Changes with whatever a rendering depends on here.
-  std::string sha256() const;
 };
 
 /// Of a file that is a template, or of a directory: chat_template.jinja ("default") and
@@ -29,5 +26,9 @@ struct ChatTemplates {
 /// where the first has no added_tokens_decoder, as transformers has it.
 /// InputError names what is missing, wrong or not UTF-8.
 ChatTemplates read_chat_templates(const std::filesystem::path& path);
+
+/// The same of a template that stands for a model's own: a file's tokens are those of the model.
+ChatTemplates read_chat_templates(const std::filesystem::path& path,
+                                  const std::filesystem::path& model_directory);
 
 }  // namespace zeroth

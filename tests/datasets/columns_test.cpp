@@ -51,6 +51,63 @@ TEST_CASE("columns: plain has an optional solution", "[datasets]") {
   CHECK(read(R"({"question": "q", "answer": "a", "solution": "s"})", "plain").solution == "s");
 }
 
+TEST_CASE("columns: a conversation is the question, and stays a column for rewards", "[datasets]") {
+  const Problem problem =
+      read(R"({"prompt": [{"role": "user", "content": "1+1"}], "answer": 2})", "trl");
+  CHECK(problem.is_conversation);
+  CHECK(problem.question == R"([{"role":"user","content":"1+1"}])");
+  CHECK(problem.answer == "2");
+  CHECK(problem.solution.empty());
+  CHECK(problem.columns_json == R"({"prompt":[{"role":"user","content":"1+1"}]})");
+  const Problem text = read(R"({"prompt": "1+1", "answer": 2})", "trl");
+  CHECK_FALSE(text.is_conversation);
+  CHECK(text.question == "1+1");
+  CHECK(text.columns_json == "{}");
+}
+
+TEST_CASE("columns: what the assistant says at a conversation's end is the solution",
+          "[datasets]") {
+  const char* user = R"({"role": "user", "content": "1+1"})";
+  const std::string said = R"({"role": "assistant", "content": "It is 2", "tool_calls": null})";
+  const std::string both = std::string(user) + "," + said;
+  const Problem problem = read((R"({"messages": [)" + both + "]}").c_str(), "messages");
+  CHECK(problem.question == R"([{"role":"user","content":"1+1"}])");
+  CHECK(problem.solution == "It is 2");
+  CHECK(problem.answer == "It is 2");  // where the record has no other
+  CHECK(read((R"({"messages": [)" + both + R"(], "answer": "2"})").c_str(), "messages").answer ==
+        "2");
+  const std::string completion =
+      R"({"prompt": [)" + std::string(user) + R"(], "completion": [)" + said + "]}";
+  CHECK(read(completion.c_str(), "trl").solution == "It is 2");
+  CHECK(read(R"({"prompt": "1+1", "completion": " 2"})", "trl").solution == " 2");
+  CHECK(read(R"({"prompt": "1+1", "completion": " 2"})", "trl").answer == "2");
+  // Of one message nothing would be left.
+  const Problem alone =
+      read((R"({"messages": [)" + said + R"(], "answer": "2"})").c_str(), "messages");
+  CHECK(alone.solution.empty());
+}
+
+TEST_CASE("columns: what is no conversation is named by its place", "[datasets]") {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"messages": ["hi"]})", "data.jsonl:7: messages[0]: expected an object with a role, got"},
+      {R"({"messages": [{"content": "hi"}]})", "got an object without one"},
+      {R"({"messages": []})", "data.jsonl:7: messages: expected a text"},
+      {R"({"messages": [{"role": "user"}]})", "data.jsonl:7: answer"},
+      {R"({"messages": {"role": "user"}})", "data.jsonl:7: messages: expected a string"},
+      {R"({"messages": [{"role": "user"}, {"role": "assistant", "content": 5}]})",
+       "messages[1].content: expected a string, got number"},
+      {R"({"messages": [{"role": "user"}, {"role": "assistant"}]})", "messages[1].content"},
+      {R"({"messages": [{"role": "user"}, {"role": "assistant", "content": "",
+                                          "tool_calls": [1]}]})",
+       "messages[1].tool_calls: expected nothing beside role and content"}};
+  for (const auto& [record, error] : cases) {
+    INFO(record);
+    CHECK_THROWS_WITH(read(record, "messages"), Contains(error));
+  }
+  CHECK_THROWS_WITH(read(R"({"prompt": "q", "completion": []})", "trl"),
+                    Contains("completion: expected a string or one message, got 0 messages"));
+}
+
 TEST_CASE("columns: a map of one's own", "[datasets]") {
   const char* record = R"({"Q": "q", "A": "so #### 4,2", "S": "s", "number": 17})";
   const Problem problem =

@@ -16,6 +16,14 @@ TEST_CASE("prompt_template: the question goes where the placeholder stands", "[p
   CHECK(prompt.text() == "User: {question}\nAssistant:");
 }
 
+TEST_CASE("prompt_template: a problem that has its prompt already keeps it", "[policy]") {
+  const auto prompt = PromptTemplate::from_text("User: {question}", "t");
+  Problem problem{.id = "1", .question = "q", .answer = "a", .solution = "", .columns_json = "{}"};
+  CHECK(prompt.render(problem) == "User: q");
+  problem.prompt = "<user>q";
+  CHECK(prompt.render(problem) == "<user>q");
+}
+
 TEST_CASE("prompt_template: braces elsewhere and in the question are plain text", "[policy]") {
   const auto prompt = PromptTemplate::from_text("{a} {{question}} {", "t");
   CHECK(prompt.render("{question} {b}") == "{a} {{question} {b}} {");

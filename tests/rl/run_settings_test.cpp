@@ -64,7 +64,8 @@ const std::set<std::string> kFreeInEveryRun = {
     "output_dir",           "num_threads",   "isa",
     "micro_batch_tokens",   "logging_steps", "save_steps",
     "save_total_limit",     "max_seconds",   "resume_from_checkpoint",
-    "allow_mixed_numerics", "ranks_timeout"};
+    "allow_mixed_numerics", "ranks_timeout", "chat_template_path",
+    "chat_template_kwargs", "chat_date",     "chat_python"};
 
 TEST_CASE("run settings: place, speed and logging are free, every other key counts", "[rl]") {
   CHECK(free_keys<SftConfig>() == kFreeInEveryRun);
