@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kCall = 100;        // completions of a call: a group
 constexpr std::size_t kCompletion = 512;  // bytes of one
 constexpr double kSeconds = 0.25;         // of calls in a turn, at least
-constexpr int kTurns = 5;                 // of which the median counts
+constexpr int kTurns = 3;                 // of which the median counts
 constexpr const char* kColumns = R"({"level": 3, "topic": "sums"})";
 
 struct PluginRates {
