@@ -1,6 +1,9 @@
 #include "policy/chat/template_files.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
+#include <string_view>
 
 #include "policy/byte_level.h"
 #include "system/error.h"
@@ -17,7 +20,11 @@ constexpr const char* kTokens[] = {"bos_token", "eos_token", "unk_token", "sep_t
 constexpr std::string_view kEnding = ".jinja";
 constexpr std::string_view kField = "chat_template";
 
+constexpr std::string_view kExtra = "extra_special_tokens";
+constexpr const char* kEndOfText = "<|endoftext|>";
+
 using Named = std::map<std::string, ChatTemplates::Text>;
+using Tokens = std::map<std::string, std::string>;
 
 ChatTemplates::Text read_template(const fs::path& file) {
   std::string text = read_file(file);
@@ -66,25 +73,80 @@ std::optional<JsonReader> read_object(const fs::path& file) {
   return object;
 }
 
-// Tokens are texts, or objects whose `content` is one.
-void add_tokens(const JsonReader& object, std::map<std::string, std::string>& tokens) {
-  for (const char* name : kTokens) {
-    if (!object.contains(name)) continue;
-    if (!object.has(name)) {
-      tokens.erase(name);
-      continue;
-    }
-    const JsonReader token = object.child(name);
-    if (!token.value().is_string() && !token.value().is_object())
-      token.fail("a token: a text, or an object with its content");
-    tokens[name] = token.value().is_string() ? token.as_string() : token.get_string("content");
+// A token is a text, or an object whose `content` is one.
+std::optional<std::string> token_of(const JsonReader& token) {
+  if (token.value().is_string()) return token.as_string();
+  if (token.value().is_object() && token.contains("content")) return token.get_string("content");
+  return std::nullopt;
+}
+
+// What is named like a token, and the extra tokens that have names.
+void add_tokens(const JsonReader& object, Tokens& tokens) {
+  for (const std::string& name : object.keys()) {
+    if (!name.ends_with("_token")) continue;
+    const bool is_known =
+        std::find(std::begin(kTokens), std::end(kTokens), name) != std::end(kTokens);
+    if (is_known) tokens.erase(name);
+    if (!object.has(name)) continue;
+    const JsonReader value = object.child(name);
+    if (const auto token = token_of(value))
+      tokens[name] = *token;
+    else if (is_known)
+      value.fail("a token: a text, or an object with its content");
+  }
+  if (!object.has(kExtra) || !object.child(kExtra).value().is_object()) return;
+  const JsonReader extra = object.child(kExtra);
+  for (const std::string& name : extra.keys()) {
+    const auto token = token_of(extra.child(name));
+    if (!token) extra.child(name).fail("a token: a text, or an object with its content");
+    tokens[name] = *token;
   }
 }
 
+// Those that transformers' class has where a file does not name them.
+Tokens tokens_of_class(std::string name) {
+  static const std::map<std::string, Tokens> kClasses = {
+      {"CohereTokenizer",
+       {{"unk_token", "<UNK>"},
+        {"bos_token", "<BOS_TOKEN>"},
+        {"eos_token", "<|END_OF_TURN_TOKEN|>"},
+        {"pad_token", "<PAD>"},
+        {"cls_token", "<CLS>"},
+        {"sep_token", "<SEP>"},
+        {"mask_token", "<MASK_TOKEN>"}}},
+      {"GPT2Tokenizer",
+       {{"unk_token", kEndOfText}, {"bos_token", kEndOfText}, {"eos_token", kEndOfText}}},
+      {"GemmaTokenizer",
+       {{"unk_token", "<unk>"},
+        {"bos_token", "<bos>"},
+        {"eos_token", "<eos>"},
+        {"pad_token", "<pad>"},
+        {"mask_token", "<mask>"}}},
+      {"LlamaTokenizer", {{"unk_token", "<unk>"}, {"bos_token", "<s>"}, {"eos_token", "</s>"}}},
+      {"Qwen2Tokenizer",
+       {{"unk_token", kEndOfText}, {"eos_token", kEndOfText}, {"pad_token", kEndOfText}}}};
+  constexpr std::string_view kFast = "Fast";
+  if (name.ends_with(kFast)) name.resize(name.size() - kFast.size());
+  const auto found = kClasses.find(name);
+  return found == kClasses.end() ? Tokens{} : found->second;
+}
+
+// A byte-level tokenizer is not of the class that a file calls LlamaTokenizer, whatever it says.
+Tokens default_tokens(const JsonReader& config, const fs::path& directory) {
+  if (!config.has("tokenizer_class") || !config.child("tokenizer_class").value().is_string())
+    return {};
+  const std::string name = config.get_string("tokenizer_class");
+  const fs::path file = directory / "tokenizer.json";
+  const bool is_llama = name.starts_with("LlamaTokenizer");
+  const bool is_bytes =
+      is_llama && fs::exists(file) && read_file(file).find("\"ByteLevel\"") != std::string::npos;
+  return is_bytes ? Tokens{} : tokens_of_class(name);
+}
+
 // The tokens of a directory that need have no template.
-std::map<std::string, std::string> tokens_of(const fs::path& directory) {
-  std::map<std::string, std::string> tokens;
+Tokens tokens_of(const fs::path& directory) {
   const auto config = read_object(directory / "tokenizer_config.json");
+  Tokens tokens = config ? default_tokens(*config, directory) : Tokens{};
   if (config) add_tokens(*config, tokens);
   if (!config || !config->has("added_tokens_decoder"))
     if (const auto map = read_object(directory / "special_tokens_map.json"))

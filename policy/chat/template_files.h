@@ -22,8 +22,9 @@ struct ChatTemplates {
 /// Of a file that is a template, or of a directory: chat_template.jinja ("default") and
 /// additional_chat_templates/NAME.jinja; where there is none of them, `chat_template` of
 /// tokenizer_config.json, a text or a list of {name, template}; or else of chat_template.json.
-/// The tokens are those of tokenizer_config.json, with those of special_tokens_map.json before them
-/// where the first has no added_tokens_decoder, as transformers has it.
+/// The tokens are what tokenizer_config.json names NAME_token or within extra_special_tokens, with
+/// those of special_tokens_map.json before them where the first has no added_tokens_decoder, and
+/// those of the tokenizer_class behind them, as transformers has it.
 /// InputError names what is missing, wrong or not UTF-8.
 ChatTemplates read_chat_templates(const std::filesystem::path& path);
 

@@ -66,8 +66,10 @@ TEST_CASE("chat_template_files: tokens are texts or objects, and an older file's
   write(dir / "tokenizer_config.json",
         R"({"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "<1>", "pad_token": null,
             "image_token": "<i>"})");
-  CHECK(read_chat_templates(dir.path()).special_tokens ==
-        Tokens{{"bos_token", "<s>"}, {"eos_token", "<2>"}, {"sep_token", "|"}});
+  CHECK(read_chat_templates(dir.path()).special_tokens == Tokens{{"bos_token", "<s>"},
+                                                                 {"eos_token", "<2>"},
+                                                                 {"image_token", "<i>"},
+                                                                 {"sep_token", "|"}});
   write(dir / "tokenizer_config.json", R"({"eos_token": "<1>", "added_tokens_decoder": {}})");
   CHECK(read_chat_templates(dir.path()).special_tokens == Tokens{{"eos_token", "<1>"}});
   // A file in place of the model's template still has the model's tokens.
@@ -77,6 +79,30 @@ TEST_CASE("chat_template_files: tokens are texts or objects, and an older file's
         Tokens{{"eos_token", "<1>"}});
 }
 
+TEST_CASE("chat_template_files: tokens of a model's own, and those that its class brings",
+          "[policy]") {
+  using Tokens = std::map<std::string, std::string>;
+  const TemporaryDirectory dir;
+  write(dir / "chat_template.jinja", "x");
+  const auto tokens_of = [&](const std::string& config) {
+    write(dir / "tokenizer_config.json", config);
+    return read_chat_templates(dir.path()).special_tokens;
+  };
+  CHECK(tokens_of(R"({"add_bos_token": true, "extra_special_tokens": {"image_token": "<i>",
+                      "turn": {"content": "<t>"}}})") ==
+        Tokens{{"image_token", "<i>"}, {"turn", "<t>"}});
+  CHECK(tokens_of(R"({"extra_special_tokens": ["<i>"]})").empty());
+  const Tokens llama = {{"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}};
+  CHECK(tokens_of(R"({"tokenizer_class": "LlamaTokenizerFast"})") == llama);
+  CHECK(tokens_of(R"({"tokenizer_class": "LlamaTokenizer", "bos_token": null,
+                      "eos_token": "<e>"})") ==
+        Tokens{{"eos_token", "<e>"}, {"unk_token", "<unk>"}});
+  write(dir / "tokenizer.json", R"({"pre_tokenizer": {"type": "ByteLevel"}})");
+  CHECK(tokens_of(R"({"tokenizer_class": "LlamaTokenizerFast"})").empty());
+  CHECK(tokens_of(R"({"tokenizer_class": "Qwen2Tokenizer"})").at("eos_token") == "<|endoftext|>");
+  CHECK(tokens_of(R"({"tokenizer_class": "PreTrainedTokenizerFast"})").empty());
+}
+
 TEST_CASE("chat_template_files: what has the wrong type is named", "[policy]") {
   const TemporaryDirectory dir;
   const std::pair<const char*, const char*> cases[] = {
@@ -84,7 +110,9 @@ TEST_CASE("chat_template_files: what has the wrong type is named", "[policy]") {
       {R"({"chat_template": [{"name": 1, "template": ""}]})", "chat_template[0].name"},
       {R"({"chat_template": [{"name": "a"}]})", "chat_template[0]"},
       {R"({"chat_template": "x", "bos_token": 1})", "bos_token: expected a token"},
-      {R"({"chat_template": "x", "bos_token": {}})", "bos_token.content"},
+      {R"({"chat_template": "x", "bos_token": {}})", "bos_token: expected a token"},
+      {R"({"chat_template": "x", "bos_token": {"content": 1}})", "bos_token.content"},
+      {R"({"chat_template": "x", "extra_special_tokens": {"a": 1}})", "extra_special_tokens.a"},
       {R"([])", "expected an object"},
       {R"({)", "tokenizer_config.json"}};
   for (const auto& [json, error] : cases) {
