@@ -43,6 +43,19 @@ class LlamaCpp:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)["tokens"]
 
+    def likeliest(self, prompt: str, count: int):
+        """{id: log-prob} of the likeliest next tokens."""
+        answer = self.server.handle_completions(
+            {"prompt": prompt, "temperature": 0, "max_tokens": 1, "logprobs": count,
+             "cache_prompt": False}
+        )  # fmt: skip
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        steps = (answer["choices"][0].get("logprobs") or {}).get("content") or []
+        if not steps:  # the likeliest ends the completion, and is not reported
+            return {}
+        return {entry["id"]: entry["logprob"] for entry in steps[0]["top_logprobs"]}
+
     def greedy(self, prompt: str, max_tokens: int):
         """Ids, whether the last one ended the completion, and how near the second best token came
         to the best, in nats, at the nearest. Tokens have to be whole characters: the server reports

@@ -34,6 +34,12 @@ class Zeroth:
                      "--text=" + text)
         )  # fmt: skip
 
+    def tokenize(self, tokenizer: Path, texts):
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        command = [self.binary, "tokenize", str(tokenizer), "--jsonl"]
+        result = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
+        return [json.loads(line)["ids"] for line in result.stdout.split("\n") if line]
+
     def export(self, checkpoint: Path, output: Path, **flags):
         flags = [part for key, value in flags.items() for part in (f"--{key}", value)]
         self.run("export", "--model_name_or_path", checkpoint, "--output", output, *flags)
