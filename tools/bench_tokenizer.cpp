@@ -1,5 +1,5 @@
 // zeroth bench tokenizer: megabytes of text a second, there and back, beside Hugging Face's
-// tokenizers: the same file, the same texts, turn by turn, one thread each.
+// tokenizers: the same file, the same texts, turn by turn, on one thread each and on all.
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/parallel.h"
 #include "policy/tokenizer.h"
 #include "system/error.h"
 #include "system/file.h"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr double kSeconds = 0.5;  // that texts are encoded again for, at least
 constexpr int kTurns = 5;
+constexpr std::int64_t kTextsAtOnce = 4;  // that a thread takes
 
 struct Rates {
   double load_seconds = 0, encode_mb = 0, decode_mb = 0;  // MB of UTF-8 a second
@@ -57,7 +59,8 @@ double rate_of(double bytes, F pass) {
   return done / seconds / 1e6;
 }
 
-Rates measure(const fs::path& directory, const std::vector<std::string>& texts) {
+/// Every text on one of the threads.
+Rates measure(const fs::path& directory, const std::vector<std::string>& texts, ThreadPool& pool) {
   Rates rates;
   const double begin = monotonic_seconds();
   const Tokenizer tokenizer = Tokenizer::load(directory);
@@ -69,12 +72,17 @@ Rates measure(const fs::path& directory, const std::vector<std::string>& texts) 
     ids.push_back(tokenizer.encode(text));
     rates.num_ids += ids.back().size();
   }
-  rates.encode_mb = rate_of(bytes, [&] {
-    for (const std::string& text : texts) tokenizer.encode(text);
-  });
-  rates.decode_mb = rate_of(bytes, [&] {
-    for (const auto& one : ids) tokenizer.decode(one, false);
-  });
+  const auto for_each_text = [&](const auto& work) {
+    pool.parallel_for(static_cast<std::int64_t>(texts.size()), kTextsAtOnce,
+                      [&](std::int64_t first, std::int64_t last) {
+                        for (std::int64_t i = first; i < last; ++i)
+                          work(static_cast<std::size_t>(i));
+                      });
+  };
+  rates.encode_mb =
+      rate_of(bytes, [&] { for_each_text([&](std::size_t i) { tokenizer.encode(texts[i]); }); });
+  rates.decode_mb = rate_of(
+      bytes, [&] { for_each_text([&](std::size_t i) { tokenizer.decode(ids[i], false); }); });
   return rates;
 }
 
@@ -129,28 +137,33 @@ void print_row(const std::string& name, const Rates& peer, const Rates& ours) {
   std::fflush(stdout);
 }
 
-}  // namespace
+Rates read_rates(const JsonReader& line) {
+  return {.load_seconds = line.get_double("load_seconds"),
+          .encode_mb = line.get_double("encode_mb"),
+          .decode_mb = line.get_double("decode_mb"),
+          .num_ids = static_cast<std::size_t>(line.get_int64("ids"))};
+}
 
-int bench_tokenizer(const BenchConfig& config) {
-  LineProcess process({config.python, peer_of(config)});
+/// All files, the peer and ours on as many threads.
+boost::json::array measure_all(const BenchConfig& config, ThreadPool& pool) {
+  LineProcess process({config.python, peer_of(config), std::to_string(pool.num_threads())});
   boost::json::array rows;
   if (!config.json) {
+    const std::string threads =
+        pool.num_threads() == 1 ? "one thread" : std::to_string(pool.num_threads()) + " threads";
     std::printf(
-        "one thread, medians of %d turns     encode MB/s               decode MB/s"
+        "%s, medians of %d turns     encode MB/s               decode MB/s"
         "            load s\n%-20s %8s %8s %6s  %8s %8s %6s  %7s %7s\n",
-        kTurns, "file", "peer", "zeroth", "ratio", "peer", "zeroth", "ratio", "peer", "zeroth");
+        threads.c_str(), kTurns, "file", "peer", "zeroth", "ratio", "peer", "zeroth", "ratio",
+        "peer", "zeroth");
   }
   for (const fs::path& directory : directories_of(config.cases)) {
     const std::vector<std::string> texts = read_texts(directory / "vectors_hf.jsonl");
     std::vector<Rates> peers, ours;
     for (int turn = 0; turn < kTurns; ++turn) {
       process.write_line(fs::absolute(directory).string());
-      const JsonReader line = JsonReader::parse(process.read_line(), peer_of(config));
-      peers.push_back({.load_seconds = line.get_double("load_seconds"),
-                       .encode_mb = line.get_double("encode_mb"),
-                       .decode_mb = line.get_double("decode_mb"),
-                       .num_ids = static_cast<std::size_t>(line.get_int64("ids"))});
-      ours.push_back(measure(directory, texts));
+      peers.push_back(read_rates(JsonReader::parse(process.read_line(), peer_of(config))));
+      ours.push_back(measure(directory, texts, pool));
       if (ours.back().num_ids != peers.back().num_ids) {
         throw InputError({.source = directory.string(),
                           .field = "ids",
@@ -163,7 +176,20 @@ int bench_tokenizer(const BenchConfig& config) {
     rows.push_back({{"file", name}, {"peer", to_json(peer)}, {"zeroth", to_json(own)}});
     if (!config.json) print_row(name, peer, own);
   }
-  if (config.json) std::cout << write_json(boost::json::object{{"files", std::move(rows)}}) << "\n";
+  return rows;
+}
+
+}  // namespace
+
+int bench_tokenizer(const BenchConfig& config) {
+  boost::json::array by_threads;
+  ThreadPool all(static_cast<int>(config.num_threads));
+  for (const int num_threads : {1, all.num_threads()}) {
+    if (num_threads == 1 && !by_threads.empty()) continue;  // there is but one
+    ThreadPool pool(num_threads);
+    by_threads.push_back({{"threads", num_threads}, {"files", measure_all(config, pool)}});
+  }
+  if (config.json) std::cout << write_json(by_threads) << "\n";
   return kExitDone;
 }
 

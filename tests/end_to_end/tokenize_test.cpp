@@ -115,13 +115,18 @@ TEST_CASE("bench tokenizer: stands beside a peer that must count the same ids", 
           "import json, sys\nfor line in sys.stdin:\n  print(json.dumps({'load_seconds': 0.5,\n"
           "    'encode_mb': 2.0, 'decode_mb': 3.0, 'ids': " +
               std::to_string(ids) + "}), flush=True)\n");
-    return zeroth_command(directory,
-                          "bench tokenizer --cases . --python python3 --peer peer.py --json");
+    return zeroth_command(
+        directory,
+        "bench tokenizer --cases . --python python3 --peer peer.py --num_threads 3 --json");
   };
   const Outcome outcome = peer_of(3);
   INFO(outcome.err);
   REQUIRE(outcome.exit_code == 0);
-  const boost::json::value file = boost::json::parse(outcome.out).at("files").at(0);
+  const boost::json::value rows = boost::json::parse(outcome.out);
+  CHECK(rows.at(0).at("threads") == 1);
+  REQUIRE(rows.as_array().size() == 2);
+  CHECK(rows.at(1).at("threads") == 3);
+  const boost::json::value file = rows.at(0).at("files").at(0);
   CHECK(file.at("peer").at("encode_megabytes_per_second") == 2.0);
   CHECK(file.at("zeroth").at("ids") == 3);
   CHECK(file.at("zeroth").at("encode_megabytes_per_second").as_double() > 0);

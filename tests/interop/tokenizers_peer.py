@@ -1,8 +1,8 @@
-"""Hugging Face tokenizers as the peer of `zeroth bench tokenizer`.
+"""Hugging Face tokenizers as the peer of `zeroth bench tokenizer`: tokenizers_peer.py THREADS.
 
 Reads lines: a directory with tokenizer.json and vectors_hf.jsonl. Answers each with one line {"load_seconds",
-"encode_mb", "decode_mb", "ids"}: megabytes of UTF-8 a second, one text after the other on one thread. A text is encoded
-as a whole and alone, as a trainer does; its cache of pieces stays warm over the passes.
+"encode_mb", "decode_mb", "ids"}: megabytes of UTF-8 a second. On one thread a text is encoded as a whole and alone, as a
+trainer does; on several all texts are one batch. The cache of pieces stays warm over the passes.
 """
 
 import json
@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
+THREADS = int(sys.argv[1])
+os.environ["TOKENIZERS_PARALLELISM"] = "true" if THREADS > 1 else "false"
+os.environ["RAYON_NUM_THREADS"] = str(THREADS)
 
 from tokenizers import Tokenizer
 
@@ -39,10 +41,14 @@ def measure(directory):
     ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
     def encode():
+        if THREADS > 1:
+            return tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         for text in texts:
             tokenizer.encode(text, add_special_tokens=False)
 
     def decode():
+        if THREADS > 1:
+            return tokenizer.decode_batch(ids, skip_special_tokens=False)
         for one in ids:
             tokenizer.decode(one, skip_special_tokens=False)
 
