@@ -16,10 +16,12 @@
 #include <cerrno>
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 
+#include "system/control_group.h"
 #include "system/file.h"
 #include "system/private_root.h"
 #include "system/sandbox_usage.h"
@@ -31,6 +33,12 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr auto kCountEvery = milliseconds(50);
+
+// What a control group may hold beyond SandboxOptions::memory: pages of files, of the kernel and of
+// what is shared count there, too. It is for what comes between two counts.
+std::int64_t group_memory(std::int64_t memory) {
+  return memory + memory / 8 + (std::int64_t{64} << 20);
+}
 
 [[noreturn]] void fail(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
@@ -191,6 +199,9 @@ class Keeper {
 
   void start(const KeptProcess& kept) {
     if (options_.level == Isolation::full) {
+      // While groups can be seen, and made with the rights of outside.
+      group_ = ControlGroup::make(
+          {.memory = group_memory(options_.memory), .processes = options_.processes});
       try {
         enter_namespaces();
         first_ = start_first(options_, lifeline_);
@@ -212,6 +223,7 @@ class Keeper {
     hear(handshake.entered.read.get());
     ended_ = FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, process_, 0)));
     if (!ended_.is_open()) fail("pidfd_open");
+    if (group_ && !group_->add(process_)) group_.reset();
     kept.started(process_);
     close(kept.channel);
     say(handshake.go.write.get(), "g");
@@ -229,7 +241,7 @@ class Keeper {
       if (fds[2].revents != 0) pass_on();
       if (fds[0].revents != 0 || fds[1].revents != 0) return;
       if (!counts || Clock::now() < next_count) continue;
-      too_much_ = holds_more_than(options_.memory);
+      too_much_ = ran_out() || holds_more_than(options_.memory);
       if (too_much_) return;
       next_count = Clock::now() + kCountEvery;
     }
@@ -250,6 +262,8 @@ class Keeper {
     }
     while (pass_on()) {
     }
+    too_much_ = too_much_ || ran_out();
+    group_.reset();
     if (too_much_) _exit(kTooMuchExit);
     if (info.si_code == CLD_EXITED) _exit(info.si_status);
     signal(info.si_status, SIG_DFL);
@@ -258,6 +272,8 @@ class Keeper {
   }
 
  private:
+  bool ran_out() const { return group_ && group_->ran_out(); }
+
   // What the process started is this one's child when its own parent is dead.
   static void end_adopted() {
     for (;;) {
@@ -297,6 +313,7 @@ class Keeper {
   std::int64_t passed_on_ = 0;
   pid_t first_ = -1, process_ = -1;
   FileDescriptor ended_;
+  std::optional<ControlGroup> group_;
   bool too_much_ = false;
 };
 

@@ -36,6 +36,8 @@ inline constexpr int kTooMuchExit = 113;
 /// `full` is namespaces for users, processes, files, networks, System V's memory and the host's
 /// name. The process has its user's id, or for root nobody's, and a root of private_root.h. A first
 /// process of the namespace watches the lifeline as well: when this one is killed, all go.
+/// Where a control group can be made (control_group.h), the process is in one, so that a burst
+/// between two counts is bounded as well.
 [[noreturn]] void keep_sandboxed(const SandboxOptions& options, const KeptProcess& kept);
 
 }  // namespace zeroth

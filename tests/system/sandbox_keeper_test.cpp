@@ -27,6 +27,7 @@
 #include <thread>
 #include <vector>
 
+#include "system/control_group.h"
 #include "tests/support/temporary_directory.h"
 
 namespace zeroth {
@@ -446,6 +447,37 @@ TEST_CASE("sandbox keeper: at full memory is bounded for all processes together"
   }
 }
 #endif
+
+// Groups of the keeper's making that hold the process.
+std::size_t groups_with(const Kept& kept) {
+  std::ifstream in("/proc/" + std::to_string(kept.process()) + "/cgroup");
+  const std::string name = "zeroth-" + std::to_string(kept.keeper());
+  std::size_t count = 0;
+  for (std::string line; std::getline(in, line);) count += line.ends_with("/" + name) ? 1U : 0U;
+  return count;
+}
+
+TEST_CASE("sandbox keeper: a control group is made where one can be, and goes with it",
+          "[system]") {
+  if (!has_full()) return;
+  const bool can_make = ControlGroup::make({.memory = kMiB, .processes = 1}).has_value();
+  if (!can_make) WARN("skipped in part: no control group can be made here");
+  pid_t keeper = 0;
+  {
+    Kept kept(kFull, [] {
+      sleep(60);
+      return 0;
+    });
+    keeper = kept.keeper();
+    CHECK((groups_with(kept) > 0) == can_make);
+  }
+  std::ifstream own("/proc/self/cgroup"), mounts("/proc/self/mountinfo");
+  std::stringstream groups, mounted;
+  groups << own.rdbuf();
+  mounted << mounts.rdbuf();
+  for (const auto& place : control_group_places(groups.str(), mounted.str()))
+    CHECK_FALSE(fs::exists(place.directory / ("zeroth-" + std::to_string(keeper))));
+}
 
 TEST_CASE("sandbox keeper: a level that is not reached is refused with the reason", "[system]") {
   // Where there may be no further user namespace, as in a container.
