@@ -6,36 +6,17 @@
 #include <cstdint>
 #include <cstring>
 
-#include "policy/small_floats.h"
+#include "policy/gguf/half_scale.h"
 
 namespace zeroth::gguf {
 namespace {
 
 constexpr std::size_t kHalf = 16;  // numbers of a block in the low halves of its bytes
 
-float scale_at(const std::byte* block) {
-  std::uint16_t bits = 0;
-  std::memcpy(&bits, block, sizeof(bits));
-  return float_from_f16(bits);
-}
-
-float put_scale(float scale, std::byte* block) {
-  const std::uint16_t bits = f16_from_float(scale);
-  std::memcpy(block, &bits, sizeof(bits));
-  return float_from_f16(bits);
-}
-
 /// Of the largest size, with its sign.
 float extreme_of(std::span<const float> values) {
   return *std::max_element(values.begin(), values.end(),
                            [](float a, float b) { return std::abs(a) < std::abs(b); });
-}
-
-/// The scale of a q8_0 block whose largest number is `most`.
-std::uint16_t q8_scale(float most) {
-  std::uint16_t scale = f16_from_float(most / 127.0F);
-  if (127.5F * float_from_f16(scale) < most) ++scale;  // positive f16 follow each other as integers
-  return scale;
 }
 
 /// The steps of `scale`, from 0 to 2 offset - 1, whose middle `offset` is zero.
@@ -54,25 +35,23 @@ std::array<unsigned, Count> steps_of(std::span<const float> values, float scale,
 }  // namespace
 
 void encode_q8_0(std::span<const float> values, std::byte* out) {
-  const std::uint16_t bits = q8_scale(std::abs(extreme_of(values)));
-  std::memcpy(out, &bits, sizeof(bits));
-  const float scale = float_from_f16(bits);
+  const float scale = put_half(std::abs(extreme_of(values)), 127.0F, out);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const float steps = scale == 0.0F ? 0.0F : std::round(values[i] / scale);
     const auto byte = static_cast<std::int8_t>(std::clamp(steps, -127.0F, 127.0F));
-    out[sizeof(bits) + i] = static_cast<std::byte>(byte);
+    out[2 + i] = static_cast<std::byte>(byte);
   }
 }
 
 void decode_q8_0(const std::byte* block, std::span<float> out) {
-  const float scale = scale_at(block);
+  const float scale = half_at(block);
   for (std::size_t i = 0; i < out.size(); ++i) {
     out[i] = scale * static_cast<float>(static_cast<std::int8_t>(block[2 + i]));
   }
 }
 
 void encode_q4_0(std::span<const float> values, std::byte* out) {
-  const float scale = put_scale(extreme_of(values) / -8.0F, out);
+  const float scale = put_half(extreme_of(values), -8.0F, out);
   const auto steps = steps_of<2 * kHalf>(values, scale, 8);
   for (std::size_t i = 0; i < kHalf; ++i) {
     out[2 + i] = static_cast<std::byte>(steps[i] | steps[i + kHalf] << 4U);
@@ -80,7 +59,7 @@ void encode_q4_0(std::span<const float> values, std::byte* out) {
 }
 
 void decode_q4_0(const std::byte* block, std::span<float> out) {
-  const float scale = scale_at(block);
+  const float scale = half_at(block);
   for (std::size_t i = 0; i < kHalf; ++i) {
     const auto byte = static_cast<unsigned>(block[2 + i]);
     out[i] = scale * static_cast<float>(static_cast<int>(byte & 15U) - 8);
@@ -89,7 +68,7 @@ void decode_q4_0(const std::byte* block, std::span<float> out) {
 }
 
 void encode_q5_0(std::span<const float> values, std::byte* out) {
-  const float scale = put_scale(extreme_of(values) / -16.0F, out);
+  const float scale = put_half(extreme_of(values), -16.0F, out);
   const auto steps = steps_of<2 * kHalf>(values, scale, 16);
   std::uint32_t fifth = 0;
   for (std::size_t i = 0; i < 2 * kHalf; ++i) fifth |= (steps[i] >> 4U) << i;
@@ -100,7 +79,7 @@ void encode_q5_0(std::span<const float> values, std::byte* out) {
 }
 
 void decode_q5_0(const std::byte* block, std::span<float> out) {
-  const float scale = scale_at(block);
+  const float scale = half_at(block);
   std::uint32_t fifth = 0;
   std::memcpy(&fifth, block + 2, sizeof(fifth));
   for (std::size_t i = 0; i < 2 * kHalf; ++i) {

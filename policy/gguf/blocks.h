@@ -15,10 +15,9 @@
 namespace zeroth::gguf {
 
 // Each takes the numbers of one block and the place of its bytes. Scales are rounded to what is
-// stored first; then every q is the nearest.
+// stored first (half_scale.h), so that none is cut off; then every q is the nearest.
 
-/// The scale is max|x| / 127, or the next f16 above where the largest number would not fit, so that
-/// every number is within half the scale.
+/// The scale is max|x| / 127: every number is within half the scale.
 void encode_q8_0(std::span<const float> values, std::byte* out);
 void decode_q8_0(const std::byte* block, std::span<float> out);
 

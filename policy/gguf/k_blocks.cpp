@@ -7,24 +7,12 @@
 #include <cstring>
 
 #include "policy/gguf/blocks.h"
-#include "policy/small_floats.h"
+#include "policy/gguf/half_scale.h"
 
 namespace zeroth::gguf {
 namespace {
 
 constexpr int kRounds = 6;  // of assigning steps and fitting scales; few change after four
-
-float half_at(const std::byte* bytes) {
-  std::uint16_t bits = 0;
-  std::memcpy(&bits, bytes, sizeof(bits));
-  return float_from_f16(bits);
-}
-
-float put_half(float value, std::byte* bytes) {
-  const std::uint16_t bits = f16_from_float(value);
-  std::memcpy(bytes, &bits, sizeof(bits));
-  return float_from_f16(bits);
-}
 
 float nearest_step(float value, float scale, float least, float most) {
   return scale == 0.0F ? std::clamp(0.0F, least, most)
@@ -140,7 +128,7 @@ void encode_q4_k(std::span<const float> values, std::byte* out) {
     scale = std::max(scale, fits[part].scale);
     offset = std::max(offset, fits[part].offset);
   }
-  const float d = put_half(scale / 63.0F, out), m = put_half(offset / 63.0F, out + 2);
+  const float d = put_half(scale, 63.0F, out), m = put_half(offset, 63.0F, out + 2);
   Sixes sixes;
   for (std::size_t part = 0; part < 8; ++part) {
     sixes.scales[part] = static_cast<unsigned>(nearest_step(fits[part].scale, d, 0.0F, 63.0F));
@@ -205,7 +193,7 @@ void encode_q6_k(std::span<const float> values, std::byte* out) {
     most = std::max(most, std::abs(scales[part]));
   }
   std::fill(out, out + kHalfAt, std::byte{0});
-  const float d = put_half(most / 127.0F, out + kHalfAt);
+  const float d = put_half(most, 127.0F, out + kHalfAt);
   for (std::size_t part = 0; part < 16; ++part) {
     const float step = nearest_step(scales[part], d, -127.0F, 127.0F);
     out[kScalesAt + part] = static_cast<std::byte>(static_cast<std::int8_t>(step));

@@ -47,8 +47,8 @@ void encode_again(const zeroth::GgufSource& source, zeroth::GgufType type) {
   for (std::size_t begin = 0; begin < values.size(); begin += block) {
     float most = 0.0F;
     for (std::size_t i = begin; i < begin + block; ++i) most = std::max(most, std::abs(values[i]));
-    // What the coarsest type allows, and scales that vanish in f16.
-    const float bound = block == 1 ? 0.004F * most + 1e-7F : 0.15F * most + 1e-4F;
+    // What the coarsest type allows, and half of the smallest f16 for each step.
+    const float bound = block == 1 ? 0.004F * most + 1e-7F : 0.15F * most + 1e-6F;
     for (std::size_t i = begin; i < begin + block; ++i) {
       require(std::abs(values[i] - back[i]) <= bound);
     }
