@@ -35,10 +35,11 @@ struct Benchmark {
   int (*run)(const BenchConfig&);
 };
 
-constexpr Benchmark kBenchmarks[] = {{"quickstart", bench_quickstart}, {"worker", bench_worker},
-                                     {"remote", bench_remote},         {"cache", bench_cache},
-                                     {"rewards", bench_rewards},       {"plugin", bench_plugin},
-                                     {"tokenizer", bench_tokenizer}};
+constexpr Benchmark kBenchmarks[] = {
+    {"quickstart", bench_quickstart}, {"worker", bench_worker},
+    {"remote", bench_remote},         {"cache", bench_cache},
+    {"rewards", bench_rewards},       {"plugin", bench_plugin},
+    {"tokenizer", bench_tokenizer},   {"tokenizer_training", bench_tokenizer_training}};
 
 const Benchmark* find_benchmark(std::string_view name) {
   for (const Benchmark& one : kBenchmarks)
@@ -70,7 +71,7 @@ void check(const BenchConfig& config) {
     refuse("num_generations", "at least 1", std::to_string(config.num_generations));
   if (config.what == "plugin" && config.plugin.empty())
     refuse("plugin", "FILE.so, python:FILE:FUNCTION or exec:FILE", "nothing");
-  const bool takes_cases = config.what == "rewards" || config.what == "tokenizer";
+  const bool takes_cases = config.what == "rewards" || config.what.starts_with("tokenizer");
   if (takes_cases && !fs::exists(config.cases)) {
     refuse("cases", "a file of recorded cases, or a directory of them",
            config.cases.empty() ? "nothing" : config.cases);
@@ -88,6 +89,7 @@ void check(const BenchConfig& config) {
 std::string peer_of(const BenchConfig& config) {
   if (!config.peer.empty()) return config.peer;
   if (config.what == "tokenizer") return "tests/interop/tokenizers_peer.py";
+  if (config.what == "tokenizer_training") return "tests/interop/tokenizers_training_peer.py";
   return config.what == "rewards" ? "tests/interop/math_verify_peer.py"
                                   : "tests/interop/plain_torch_grpo.py";
 }

@@ -31,7 +31,8 @@ struct BenchConfig : PolicyOptions {
 template <class Visitor>
 void visit_fields(Visitor& v, BenchConfig& c) {
   v("what", c.what, "what to measure",
-    {"quickstart", "worker", "remote", "cache", "rewards", "plugin", "tokenizer"});
+    {"quickstart", "worker", "remote", "cache", "rewards", "plugin", "tokenizer",
+     "tokenizer_training"});
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("steps", c.steps, "GRPO steps of each program, warm-up included");
   v("warmup", c.warmup, "first steps that are not counted");
@@ -39,12 +40,13 @@ void visit_fields(Visitor& v, BenchConfig& c) {
   v("architecture", c.architecture, "as zeroth init takes it; bench cache only");
   v("python", c.python, "interpreter with the peer's packages (tools/setup --interop makes .venv)");
   v("peer", c.peer,
-    "the program to compare with; empty = plain_torch_grpo.py, math_verify_peer.py or "
-    "tokenizers_peer.py of tests/interop");
+    "the program to compare with; empty = plain_torch_grpo.py, math_verify_peer.py, "
+    "tokenizers_peer.py or tokenizers_training_peer.py of tests/interop");
   v("cases", c.cases,
     "bench rewards: recorded cases of graders, as zeroth score --cases takes them; bench "
     "tokenizer: "
-    "a directory with tokenizer.json and vectors_hf.jsonl, or of such");
+    "a directory with tokenizer.json and vectors_hf.jsonl, or of such; bench tokenizer_training: "
+    "a JSONL file of {text}");
   v("plugin", c.plugin, "bench plugin: a reward of one's own, as reward_funcs names it");
   v("json", c.json, "print one JSON object");
 }
@@ -64,6 +66,8 @@ int bench_rewards(const BenchConfig& config);
 int bench_plugin(const BenchConfig& config);
 /// Megabytes of text a second to ids and back, beside Hugging Face's tokenizers.
 int bench_tokenizer(const BenchConfig& config);
+/// Megabytes of text a second from which a tokenizer is learned, beside Hugging Face's trainer.
+int bench_tokenizer_training(const BenchConfig& config);
 
 /// Tokens a second with caches of several sizes, turn by turn.
 int bench_cache(const BenchConfig& config);

@@ -135,4 +135,26 @@ TEST_CASE("bench tokenizer: stands beside a peer that must count the same ids", 
   CHECK(contains(other.err, "ids: expected 4 as the peer has, got 3"));
 }
 
+TEST_CASE("bench tokenizer_training: stands beside a peer that must learn the same merges",
+          "[end_to_end]") {
+  const TemporaryDirectory directory;
+  write(directory / "texts.jsonl", "{\"text\": \"abab\"}\n\n{\"text\": \"ab\"}\n");
+  const auto peer_with = [&](const std::string& merges) {
+    write(directory / "peer.py",
+          "import hashlib, json, sys\nfor line in sys.stdin:\n  print(json.dumps({'seconds': 0.5, "
+          "'merges': hashlib.sha256('" +
+              merges + "'.encode()).hexdigest()}), flush=True)\n");
+    return zeroth_command(directory,
+                          "bench tokenizer_training --cases texts.jsonl --python python3 "
+                          "--peer peer.py --json");
+  };
+  const Outcome outcome = peer_with("a b\\n");
+  INFO(outcome.err);
+  REQUIRE(outcome.exit_code == 0);
+  const auto rows = boost::json::parse(outcome.out).at("vocab_sizes");
+  CHECK(rows.at(0).at("vocab_size") == 8192);
+  CHECK(rows.at(1).at("zeroth_megabytes_per_second").as_double() > 0);
+  CHECK(contains(peer_with("b a\\n").err, "merges: expected those of the peer"));
+}
+
 }  // namespace zeroth
