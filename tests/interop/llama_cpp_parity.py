@@ -22,6 +22,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import unicodedata
 from pathlib import Path
 
 from llama_cpp import LlamaCpp
@@ -314,8 +315,8 @@ def check_patterns(zeroth, directory: Path):
 
 
 def check_real_files(zeroth, directory: Path):
-    """Recorded ids of Hugging Face's tokenizers. llama.cpp's own Unicode is of another version and
-    does not normalize, so a few texts of a file may differ."""
+    """Recorded ids of Hugging Face's tokenizers, of texts in normal form C: llama.cpp does not normalize. Its Unicode is
+    of another version, so one text of a hundred may differ."""
     folder = Path(os.environ.get("ZEROTH_FIXTURES", "/nowhere")) / "tokenizers"
     for file in sorted(folder.glob("*/tokenizer.json")):
         name, copy = file.parent.name, directory / f"real-{file.parent.name}"
@@ -328,8 +329,9 @@ def check_real_files(zeroth, directory: Path):
             config.write_text(json.dumps({"eos_token": added[0]["content"]}))
         path = with_tokenizer(zeroth, directory, f"real-{name}", copy)
         rows = [json.loads(line) for line in (copy / "vectors_hf.jsonl").open()]
+        rows = [row for row in rows if unicodedata.is_normalized("NFC", row["text"])]
         result = compare_ids(name, path, [(row["text"], row["ids"]) for row in rows])
-        yield result | {"agrees": result["num_different"] <= 0.02 * len(rows)}
+        yield result | {"agrees": result["num_different"] <= 0.01 * len(rows)}
 
 
 def check_tokenizers(zeroth, directory: Path):
