@@ -244,6 +244,8 @@ TEST_CASE("chat_template: without an interpreter, or with an old jinja2, it says
   // A jinja2 of the test's, found before any other.
   const testing::TemporaryDirectory directory;
   write_file_atomically(directory / "jinja2.py", "__version__ = '3.1.5'\n");
+  const char* before = std::getenv("PYTHONPATH");
+  const std::string path = before == nullptr ? "" : before;
   setenv("PYTHONPATH", directory.path().c_str(), 1);
   CHECK_THROWS_WITH(start_with("python3"),
                     Catch::Contains("expected a Python with jinja2 3.1.6 or later (pip install "
@@ -251,7 +253,25 @@ TEST_CASE("chat_template: without an interpreter, or with an old jinja2, it says
                         Catch::EndsWith("jinja2 3.1.5"));
   write_file_atomically(directory / "jinja2.py", "raise ImportError('gone')\n");
   CHECK_THROWS_WITH(start_with("python3"), Catch::EndsWith(": gone"));
-  unsetenv("PYTHONPATH");
+  if (before == nullptr)
+    unsetenv("PYTHONPATH");
+  else
+    setenv("PYTHONPATH", path.c_str(), 1);
+}
+
+TEST_CASE("chat_template: every level of the sandbox renders the same", "[policy]") {
+  if (testing::without_jinja()) return;
+  for (const Isolation level : {Isolation::limits, Isolation::seccomp, Isolation::full}) {
+    ChatTemplateHost host = chat_host();
+    host.sandbox = level;
+    ChatTemplate chat(one_template("{{ messages[0].content }}"), std::move(host));
+    INFO(isolation_name(chat.isolation()));
+    CHECK(chat.isolation() <= level);
+    CHECK(rendered(chat, R"({"messages": [{"content": "hi"}]})") == "hi");
+    // The limits are the interpreter's own.
+    CHECK_THAT(rendered_by(chat, "{{ 'x' * 10**10 }}"),
+               Catch::Contains("bytes of memory, got more"));
+  }
 }
 
 TEST_CASE("chat_template: a request to stop ends the wait", "[policy]") {
