@@ -10,7 +10,7 @@
 
 #include "datasets/problem.h"
 #include "policy/prompt_template.h"
-#include "rl/config.h"
+#include "rl/prompt_options.h"
 #include "tools/options.h"
 
 namespace zeroth {

@@ -5,7 +5,8 @@
 
 namespace zeroth {
 
-/// What the interpreter runs: render_host.py.
-std::string_view chat_render_source();
+/// What the interpreter runs: the first, then the second.
+std::string_view chat_request_source();
+std::string_view chat_host_source();
 
 }  // namespace zeroth

@@ -40,7 +40,8 @@ void say(std::string_view text) {
 
 // Becomes the interpreter, or says why there is none.
 int become(const std::string& python) {
-  std::string arguments[] = {python, "-c", std::string(chat_render_source()),
+  std::string arguments[] = {python, "-c",
+                             std::string(chat_request_source()) + std::string(chat_host_source()),
                              std::to_string(kChannel)};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
