@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/parallel.h"
 #include "system/file.h"
 
 namespace zeroth {
@@ -64,8 +65,9 @@ float gguf_largest(GgufType type);
 /// `values` in `type`: the nearest, ties to even, for types without blocks; else scales are chosen
 /// for each block (policy/gguf/blocks.h), and every number is the nearest that its scales allow.
 /// std::invalid_argument for a number that is not finite or beyond gguf_largest(type), and for a
-/// count that is not whole blocks.
-std::vector<std::byte> encode_gguf(std::span<const float> values, GgufType type);
+/// count that is not whole blocks. With a pool on its threads, to the same bytes.
+std::vector<std::byte> encode_gguf(std::span<const float> values, GgufType type,
+                                   ThreadPool* pool = nullptr);
 
 /// A tensor of a file; `bytes` lives as long as the file.
 struct GgufTensor {
@@ -118,6 +120,6 @@ struct GgufSource {
 /// or two tensors of one name, a row that is not whole blocks, and values that do not fit the shape
 /// or the type.
 void write_gguf(const std::filesystem::path& path, const std::vector<GgufEntry>& metadata,
-                const std::vector<GgufSource>& tensors);
+                const std::vector<GgufSource>& tensors, ThreadPool* pool = nullptr);
 
 }  // namespace zeroth

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "kernels/parallel.h"
 #include "policy/gguf_model.h"
 #include "policy/hf_model.h"
 #include "policy/model_config.h"
@@ -134,7 +135,8 @@ void export_gguf(const ExportConfig& config, const Checkpoint& checkpoint) {
     std::cerr << "warning: " << printable(warning, "") << "\n";
   }
   ParentDirectories parents(config.output);
-  write_gguf(config.output, model.metadata, model.tensors);
+  ThreadPool pool;
+  write_gguf(config.output, model.metadata, model.tensors, &pool);
   parents.keep();
 }
 

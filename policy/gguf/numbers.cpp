@@ -61,7 +61,7 @@ Coding coding_of(GgufType type) {
 
 }  // namespace
 
-std::vector<std::byte> encode_gguf(std::span<const float> values, GgufType type) {
+std::vector<std::byte> encode_gguf(std::span<const float> values, GgufType type, ThreadPool* pool) {
   const gguf::TypeRow& row = gguf::row_of(type);
   for (const float value : values) {
     if (!(std::abs(value) <= row.most)) {
@@ -74,8 +74,17 @@ std::vector<std::byte> encode_gguf(std::span<const float> values, GgufType type)
   if (values.size() % block != 0) throw std::invalid_argument("encode_gguf: a part of a block");
   const EncodeBlock encode = coding_of(type).encode;
   std::vector<std::byte> out(values.size() / block * bytes);
-  for (std::size_t i = 0; i < values.size() / block; ++i) {
-    encode(values.subspan(i * block, block), out.data() + i * bytes);
+  const auto encode_some = [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      encode(values.subspan(i * block, block), out.data() + i * bytes);
+    }
+  };
+  const auto num_blocks = static_cast<std::int64_t>(values.size() / block);
+  constexpr std::int64_t kBlocksAtOnce = 256;
+  if (pool != nullptr) {
+    pool->parallel_for(num_blocks, kBlocksAtOnce, encode_some);
+  } else {
+    encode_some(0, num_blocks);
   }
   return out;
 }

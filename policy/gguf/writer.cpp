@@ -98,13 +98,13 @@ std::string gguf_header(const std::vector<GgufEntry>& metadata,
 }  // namespace
 
 void write_gguf(const std::filesystem::path& path, const std::vector<GgufEntry>& metadata,
-                const std::vector<GgufSource>& tensors) {
+                const std::vector<GgufSource>& tensors, ThreadPool* pool) {
   const std::string header = gguf_header(metadata, tensors);
   PendingFile file(path);
   file.write(header);
   const std::vector<std::byte> zeros(kAlignment);
   for (const GgufSource& tensor : tensors) {
-    const std::vector<std::byte> bytes = encode_gguf(tensor.values(), tensor.type);
+    const std::vector<std::byte> bytes = encode_gguf(tensor.values(), tensor.type, pool);
     const std::uint64_t expected = source_bytes(tensor);
     if (bytes.size() != expected) {
       throw std::invalid_argument("write_gguf: " + tensor.name + " has " +

@@ -252,4 +252,16 @@ TEST_CASE("gguf blocks: constants, zeros and the smallest numbers", "[policy]") 
   }
 }
 
+TEST_CASE("gguf blocks: threads do not show", "[policy]") {
+  ThreadPool pool(3);
+  const Floats values = normal(std::size_t{256} * 1000, 4, 0.02F);
+  for (const GgufType type : {GgufType::f16, GgufType::q8_0, GgufType::q4_k, GgufType::q6_k}) {
+    const Bytes alone = encode_gguf(values, type);
+    CHECK((encode_gguf(values, type, &pool) == alone));
+    Floats other = values;
+    other.back() += 1.0F;
+    CHECK((encode_gguf(other, type, &pool) != alone));
+  }
+}
+
 }  // namespace zeroth
