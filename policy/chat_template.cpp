@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "policy/chat/template_host.h"
+#include "system/ascii.h"
 #include "system/bytes.h"
 #include "system/child_process.h"
 #include "system/json.h"
@@ -74,6 +75,19 @@ std::string place_of(const ChatTemplates& templates, const std::string& name, st
 }
 
 }  // namespace
+
+void check_chat_date(const std::string& date, const std::string& key) {
+  constexpr std::string_view kForm = "0000-00-00T00:00:00";
+  const bool has_form = (date.size() == 10 || date.size() == kForm.size()) &&
+                        std::equal(date.begin(), date.end(), kForm.begin(), [](char c, char form) {
+                          return form == '0' ? is_digit(c) : c == form;
+                        });
+  if (has_form) return;
+  throw InputError({.source = "",
+                    .field = key,
+                    .expected = "a date such as 2026-01-02 or 2026-01-02T15:04:05",
+                    .actual = date});
+}
 
 class ChatTemplate::Child {
  public:

@@ -20,6 +20,10 @@
 
 namespace zeroth {
 
+/// InputError naming `key` unless `date` is written as 2026-01-02 or
+/// 2026-01-02T15:04:05.
+void check_chat_date(const std::string& date, const std::string& key);
+
 struct ChatTemplateHost {
   /// Of strftime_now in a template: 2026-01-02 or 2026-01-02T15:04:05. A run's own, so that it is
   /// the same when it is resumed.

@@ -80,6 +80,7 @@ Conversation user_conversation(std::string source, const std::string& text,
 
 void settle_chat_date(PromptOptions& config, ResolvedOptions& options,
                       const std::filesystem::path& recorded) {
+  if (!config.chat_date.empty()) check_chat_date(config.chat_date, std::string(kDate));
   if (!config.has_chat_prompts() || !config.chat_date.empty()) return;
   config.chat_date = recorded_date(recorded);
   const bool found = !config.chat_date.empty();

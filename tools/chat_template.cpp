@@ -45,6 +45,7 @@ void check(const ChatTemplateConfig& config) {
   };
   require("chat_template", config.chat_template, "a .jinja file, or a model's directory");
   require("python", config.python, "a program");
+  if (!config.date.empty()) check_chat_date(config.date, "date");
 }
 
 namespace {

@@ -113,6 +113,16 @@ TEST_CASE("chat_template: the date is the one that is given", "[policy]") {
                Catch::Contains("in:1: date: expected a date such as 2026-01-02"));
 }
 
+TEST_CASE("chat_template: a date is written in one of two ways", "[policy]") {
+  for (const char* date : {"2026-01-02", "2026-01-02T15:04:05"})
+    CHECK_NOTHROW(check_chat_date(date, "date"));
+  for (const char* date :
+       {"", "2026-1-2", "2026-01-02T", "2026-01-02 15:04:05", "today", "2026/01/02"})
+    CHECK_THROWS_WITH(check_chat_date(date, "date"),
+                      "date: expected a date such as 2026-01-02 or 2026-01-02T15:04:05" +
+                          (*date == '\0' ? std::string() : ", got " + std::string(date)));
+}
+
 TEST_CASE("chat_template: a template by its name, by the tools there are, or brought along",
           "[policy]") {
   if (testing::without_jinja()) return;
