@@ -193,12 +193,16 @@ class KeyWriter {
     add("leading_dense_block_count", u32(count));
   }
 
-  /// llama.cpp wants these of its deepseek2, experts or not.
+  /// llama.cpp asks for these of its deepseek2, experts or not.
   void add_dense_deepseek() {
-    if (architecture_ != "deepseek2" && architecture_ != "glm4moe") return;
-    refuse("first_k_dense_replace",
-           "fewer than the layers: llama.cpp's " + architecture_ + " has experts",
-           std::to_string(config_.layers.size()));
+    if (architecture_ == "glm4moe") {
+      refuse("first_k_dense_replace", "layers with experts, which llama.cpp's glm4moe has",
+             std::to_string(config_.layers.size()) + ", all layers");
+    }
+    if (architecture_ != "deepseek2") return;
+    add("leading_dense_block_count", u32(static_cast<std::int64_t>(config_.layers.size())));
+    add("expert_feed_forward_length", u32(json_.get_int64("intermediate_size")));
+    add("expert_shared_count", std::uint32_t{0});
   }
 
   const ModelConfig& config_;

@@ -85,6 +85,9 @@ RANDOM_MODELS = {
         "model_type": "deepseek_v3", "q_lora_rank": None, "n_shared_experts": 2,
         "rms_norm_eps": 1e-06,
     },
+    "deepseek_v3 without experts": LATENT | {
+        "model_type": "deepseek_v3", "first_k_dense_replace": 3, "rms_norm_eps": 1e-06,
+    },
     "kimi_k2": LATENT | {
         "model_type": "kimi_k2", "rope_theta": 50000.0, "rms_norm_eps": 1e-06,
         "rope_scaling": YARN | {"factor": 32.0, "beta_fast": 1.0, "beta_slow": 1.0},

@@ -268,6 +268,19 @@ TEST_CASE("gguf_model: experts are stacked and kv_b is taken apart, by hand", "[
   CHECK(*find(model, "deepseek2.attention.head_count_kv") == GgufValue(std::uint32_t{1}));
 }
 
+TEST_CASE("gguf_model: latent attention without experts has the keys that llama.cpp asks for",
+          "[policy]") {
+  boost::json::object json =
+      boost::json::parse(testing::sums_config(testing::kTinyDeepseek)).as_object();
+  json["first_k_dense_replace"] = 2;
+  const ModelConfig config = parse_model_config(boost::json::serialize(json), "tiny");
+  const Weights weights = random_weights(config);
+  const GgufModel model = model_of(config, weights);
+  CHECK(*find(model, "deepseek2.leading_dense_block_count") == GgufValue(std::uint32_t{2}));
+  CHECK(find(model, "deepseek2.expert_count") == nullptr);
+  CHECK(tensor(model, "blk.1.ffn_up.weight").shape == std::vector<std::int64_t>{24, 16});
+}
+
 TEST_CASE("gguf_model: what llama.cpp would not run as it is meant is refused", "[policy]") {
   const ModelConfig qwen = tiny({{"rope_scaling", kLlama3}});
   CHECK(contains(refusal(qwen, random_weights(qwen)), "got llama3 with qwen2"));
