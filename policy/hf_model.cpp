@@ -162,6 +162,17 @@ void write_weights(const fs::path& directory, const Weights& weights,
                         write_json(index, JsonLayout::indented) + "\n");
 }
 
+// A chat model's templates beside the first: additional_chat_templates/NAME.jinja.
+void copy_more_templates(const fs::path& directory, const fs::path& from) {
+  constexpr const char* kFolder = "additional_chat_templates";
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(from / kFolder, error)) {
+    if (entry.path().extension() != ".jinja") continue;
+    fs::create_directory(directory / kFolder);
+    write_file_atomically(directory / kFolder / entry.path().filename(), read_file(entry.path()));
+  }
+}
+
 }  // namespace
 
 void write_side_files(const fs::path& directory, const ModelConfig& config, const fs::path& from) {
@@ -174,6 +185,7 @@ void write_side_files(const fs::path& directory, const ModelConfig& config, cons
   if (!fs::exists(directory / "generation_config.json")) {
     write_file_atomically(directory / "generation_config.json", generation_config(config));
   }
+  copy_more_templates(directory, from);
 }
 
 void write_hf_model(const fs::path& directory, const ModelConfig& config, const Weights& weights,

@@ -122,10 +122,13 @@ TEST_CASE("hf_model: config.json says the type and the class, and keeps the rest
 TEST_CASE("hf_model: side files are copied, and those that are missing are made", "[policy]") {
   const Fixture fixture(testing::kTinyQwen2);
   std::ofstream(fixture.root / "from" / "chat_template.jinja") << "{{ messages }}";
+  std::filesystem::create_directory(fixture.root / "from" / "additional_chat_templates");
+  std::ofstream(fixture.root / "from" / "additional_chat_templates" / "rag.jinja") << "r";
   std::ofstream(fixture.root / "from" / "optimizer.safetensors") << "not ours";
   fs::remove(fixture.root / "from" / "tokenizer_config.json");
   fixture.write({});
   CHECK(read_file(fixture.root / "to" / "chat_template.jinja") == "{{ messages }}");
+  CHECK(read_file(fixture.root / "to" / "additional_chat_templates" / "rag.jinja") == "r");
   CHECK_FALSE(fs::exists(fixture.root / "to" / "optimizer.safetensors"));
   CHECK(fixture.json("generation_config.json").at("eos_token_id").as_int64() == 16);
   CHECK(fixture.json("tokenizer_config.json").at("tokenizer_class").as_string() ==
