@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "kernels/context.h"
-#include "policy/collectives.h"
+#include "policy/mesh/collectives.h"
 #include "rl/learner.h"
 #include "rl/trained_policy.h"
 

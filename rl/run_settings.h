@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "datasets/problem.h"
-#include "policy/collectives.h"
+#include "policy/mesh/collectives.h"
 #include "policy/prompt_template.h"
 #include "policy/weights.h"
 #include "system/json.h"

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/collectives.h"
+#include "policy/mesh/collectives.h"
 #include "rl/config.h"
 #include "rl/event_file.h"
 #include "rl/metrics.h"

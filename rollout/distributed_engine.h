@@ -2,7 +2,7 @@
 // then all ranks have all groups. Which rank samples a group cannot show in it (rollout/engine.h).
 #pragma once
 
-#include "policy/collectives.h"
+#include "policy/mesh/collectives.h"
 #include "rollout/engine.h"
 
 namespace zeroth {

@@ -1,10 +1,10 @@
-// The ranks that a training command runs on, as the environment says (policy/launch.h).
+// The ranks that a training command runs on, as the environment says (policy/mesh/launch.h).
 #pragma once
 
 #include <string>
 
-#include "policy/collectives.h"
-#include "policy/mesh.h"
+#include "policy/mesh/collectives.h"
+#include "policy/mesh/mesh.h"
 #include "rl/config.h"
 
 namespace zeroth {

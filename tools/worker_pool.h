@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "policy/collectives.h"
+#include "policy/mesh/collectives.h"
 #include "rl/config.h"
 #include "rl/train_grpo.h"
 #include "rollout/engine.h"

@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "policy/collectives.h"
-#include "policy/mesh.h"
+#include "policy/mesh/collectives.h"
+#include "policy/mesh/mesh.h"
 #include "system/tcp.h"
 
 namespace zeroth::testing {

@@ -1,6 +1,6 @@
 // Meeting, taking leave and getting lost: every rank is a thread here, so that a test can let one
 // of them go wrong. tests/end_to_end kills processes.
-#include "policy/mesh.h"
+#include "policy/mesh/mesh.h"
 
 #include <catch2/catch.hpp>
 #include <chrono>

@@ -1,11 +1,11 @@
 // The store is torchrun's: what goes over the wire is compared with what PyTorch's TCPStore says.
-#include "policy/tcp_store.h"
+#include "policy/mesh/tcp_store.h"
 
 #include <catch2/catch.hpp>
 #include <mutex>
 #include <thread>
 
-#include "policy/mesh.h"
+#include "policy/mesh/mesh.h"
 #include "tests/support/ranks.h"
 
 namespace zeroth {

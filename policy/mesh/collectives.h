@@ -1,7 +1,7 @@
 // What the ranks of a run do together: sums and gathers over host memory, by Gloo over TCP.
 //
 // Every rank makes the same calls in the same order. A call returns when this rank has its result;
-// where a rank is lost meanwhile (policy/mesh.h), it throws LostRank on all others.
+// where a rank is lost meanwhile (policy/mesh/mesh.h), it throws LostRank on all others.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/mesh.h"
+#include "policy/mesh/mesh.h"
 
 namespace zeroth {
 

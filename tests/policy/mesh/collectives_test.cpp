@@ -1,4 +1,4 @@
-#include "policy/collectives.h"
+#include "policy/mesh/collectives.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "policy/mesh.h"
+#include "policy/mesh/mesh.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <system_error>
 
-#include "policy/mesh_impl.h"
-#include "policy/mesh_message.h"
+#include "policy/mesh/mesh_impl.h"
+#include "policy/mesh/mesh_message.h"
 
 namespace zeroth {
 

@@ -1,4 +1,4 @@
-#include "policy/launch.h"
+#include "policy/mesh/launch.h"
 
 #include <charconv>
 #include <optional>

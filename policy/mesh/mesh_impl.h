@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "policy/mesh.h"
+#include "policy/mesh/mesh.h"
 #include "system/file.h"
 #include "system/tcp.h"
 

@@ -8,7 +8,7 @@
 //
 // torchrun's agent may itself serve a key-value store on MASTER_PORT
 // (TORCHELASTIC_USE_AGENT_STORE); rank 0 then listens elsewhere and says where in that store
-// (policy/tcp_store.h).
+// (policy/mesh/tcp_store.h).
 #pragma once
 
 #include <cstdint>

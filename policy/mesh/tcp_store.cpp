@@ -1,4 +1,4 @@
-#include "policy/tcp_store.h"
+#include "policy/mesh/tcp_store.h"
 
 #include <cstring>
 #include <stdexcept>

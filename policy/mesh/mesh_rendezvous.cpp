@@ -2,9 +2,9 @@
 #include <optional>
 #include <system_error>
 
-#include "policy/mesh_impl.h"
-#include "policy/mesh_message.h"
-#include "policy/tcp_store.h"
+#include "policy/mesh/mesh_impl.h"
+#include "policy/mesh/mesh_message.h"
+#include "policy/mesh/tcp_store.h"
 #include "system/bytes.h"
 #include "system/error.h"
 

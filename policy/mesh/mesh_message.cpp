@@ -1,4 +1,4 @@
-#include "policy/mesh_message.h"
+#include "policy/mesh/mesh_message.h"
 
 #include <unistd.h>
 

@@ -5,8 +5,8 @@
 #include <exception>
 #include <system_error>
 
-#include "policy/mesh_impl.h"
-#include "policy/mesh_message.h"
+#include "policy/mesh/mesh_impl.h"
+#include "policy/mesh/mesh_message.h"
 #include "system/bytes.h"
 
 namespace zeroth {

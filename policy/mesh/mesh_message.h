@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "policy/launch.h"
+#include "policy/mesh/launch.h"
 #include "system/tcp.h"
 
 namespace zeroth {

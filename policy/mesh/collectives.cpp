@@ -1,4 +1,4 @@
-#include "policy/collectives.h"
+#include "policy/mesh/collectives.h"
 
 #include <gloo/allgatherv.h>
 #include <gloo/allreduce.h>

@@ -4,7 +4,7 @@
 // thread of each rank sends a sign of life over it every second. A connection that closes, a rank
 // that is silent too long, or one that says it failed is a lost rank: rank 0 tells all others, and
 // from then on check() throws on every rank, with the name of the one that was lost. Bulk data goes
-// elsewhere (policy/collectives.h).
+// elsewhere (policy/mesh/collectives.h).
 //
 // The promise: no rank waits for another longer than `silence`, unless that one computes.
 // Non-goals: going on without a rank, or taking in a new one.
@@ -18,7 +18,7 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/launch.h"
+#include "policy/mesh/launch.h"
 
 namespace zeroth {
 
