@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-// Copied where the model has them; the first must be there.
+// Copied where the model has them.
 constexpr std::array<const char*, 10> kSideFiles = {"tokenizer.json",
                                                     "tokenizer_config.json",
                                                     "generation_config.json",
@@ -178,8 +178,7 @@ void copy_more_templates(const fs::path& directory, const fs::path& from) {
 void write_side_files(const fs::path& directory, const ModelConfig& config, const fs::path& from) {
   for (const char* name : kSideFiles) {
     const fs::path source = from / name;
-    const bool required = name == kSideFiles.front();
-    if (!required && !fs::exists(source)) continue;
+    if (!fs::exists(source)) continue;
     write_file_atomically(directory / name, read_file(source));
   }
   if (!fs::exists(directory / "generation_config.json")) {
@@ -196,7 +195,7 @@ void write_hf_model(const fs::path& directory, const ModelConfig& config, const 
   }
   write_file_atomically(directory / "config.json", config_json(config, options.type));
   write_side_files(directory, config, from);
-  if (!fs::exists(directory / "tokenizer_config.json")) {
+  if (fs::exists(from / "tokenizer.json") && !fs::exists(directory / "tokenizer_config.json")) {
     write_file_atomically(directory / "tokenizer_config.json",
                           tokenizer_config(config, Tokenizer::load(from)));
   }

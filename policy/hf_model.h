@@ -17,7 +17,7 @@ namespace zeroth {
 
 /// Writes to `directory` what stands beside weights and config.json: the files of `from` that
 /// belong to a Hugging Face model, and generation_config.json where there is none. InputError when
-/// tokenizer.json cannot be read.
+/// one of them cannot be read.
 void write_side_files(const std::filesystem::path& directory, const ModelConfig& config,
                       const std::filesystem::path& from);
 

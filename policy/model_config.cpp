@@ -13,6 +13,16 @@ namespace {
 constexpr std::int64_t kMaxExpertsOfModel = 1 << 18;  // Kimi-K2 has 23,040
 constexpr const char* kQuantization = "quantization_config";
 
+/// A number beyond those of a double, in a key that nobody asks for, could not be written back.
+void check_finite(const JsonReader& value) {
+  if (value.value().is_double()) value.as_double();
+  if (value.value().is_array()) {
+    for (const JsonReader& element : value.elements()) check_finite(element);
+  }
+  if (!value.value().is_object()) return;
+  for (const std::string& key : value.keys()) check_finite(value.child(key));
+}
+
 std::string without_quantization(const JsonReader& reader, std::string_view json) {
   if (!reader.contains(kQuantization)) return std::string(json);
   boost::json::object object = reader.value().as_object();
@@ -39,6 +49,7 @@ ModelConfig read_model_config(const std::filesystem::path& file) {
 
 ModelConfig parse_model_config(std::string_view json, const std::string& source) {
   const JsonReader reader = JsonReader::parse(json, source, JsonKeys::unique);
+  check_finite(reader);
   const std::string model_type = reader.get_string("model_type");
   const ModelFamily* family = find_model_family(model_type);
   if (family == nullptr) reader.fail("model_type", "one of " + known_model_types());

@@ -7,15 +7,31 @@
 #include <stdexcept>
 #include <utility>
 
+#include "kernels/parallel.h"
 #include "kernels/random.h"
 
 namespace zeroth {
 namespace {
 
-constexpr std::int64_t kAlignment = 16;  // floats: one cache line
+constexpr std::int64_t kAlignment = 16;       // floats: one cache line
+constexpr std::int64_t kBlocksAtOnce = 4096;  // four numbers each
 constexpr std::string_view kSelectionBias = "e_score_correction_bias";
 constexpr std::uint32_t kInitialization =
     0x496E6974;  // "Init": keeps these draws apart from any other use of the seed
+
+std::int64_t size_of(const TensorSpec& tensor) {
+  std::int64_t size = 1;
+  for (const std::int64_t n : tensor.shape) size *= n;
+  return size;
+}
+
+std::int64_t padded(std::int64_t size) {
+  return (size + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+bool is_trainable(std::string_view name) {
+  return !name.ends_with(kSelectionBias);
+}
 
 std::int64_t num_idle_parameters(const LayerConfig& layer, std::int64_t hidden_size) {
   const FfnConfig& ffn = layer.ffn;
@@ -41,13 +57,18 @@ std::array<double, 4> normal_block(std::uint64_t seed, std::uint32_t tensor, std
   return normals;
 }
 
-void fill_normal(std::span<float> out, double deviation, std::uint64_t seed, std::uint32_t tensor) {
-  for (std::size_t i = 0; i < out.size(); i += 4) {
-    const auto normals = normal_block(seed, tensor, i / 4);
-    for (std::size_t j = 0; j < std::min<std::size_t>(4, out.size() - i); ++j) {
-      out[i + j] = static_cast<float>(deviation * normals[j]);
+void fill_normal(std::span<float> out, double deviation, std::uint64_t seed, std::uint32_t tensor,
+                 ThreadPool& pool) {
+  const auto num_blocks = static_cast<std::int64_t>((out.size() + 3) / 4);
+  pool.parallel_for(num_blocks, kBlocksAtOnce, [&](std::int64_t begin, std::int64_t end) {
+    for (auto block = static_cast<std::size_t>(begin); block < static_cast<std::size_t>(end);
+         ++block) {
+      const auto normals = normal_block(seed, tensor, block);
+      const auto values = out.subspan(4 * block, std::min<std::size_t>(4, out.size() - 4 * block));
+      for (std::size_t j = 0; j < values.size(); ++j)
+        values[j] = static_cast<float>(deviation * normals[j]);
     }
-  }
+  });
 }
 
 bool is_residual_projection(const std::string& name) {
@@ -56,24 +77,35 @@ bool is_residual_projection(const std::string& name) {
 
 }  // namespace
 
+ParameterCounts count_parameters(const ModelConfig& config) {
+  ParameterCounts counts;
+  for (const TensorSpec& spec : model_tensors(config)) {
+    const std::int64_t size = size_of(spec);
+    counts.floats += padded(size);
+    if (is_trainable(spec.name)) counts.total += size;
+  }
+  counts.active = counts.total;
+  for (const LayerConfig& layer : config.layers)
+    counts.active -= num_idle_parameters(layer, config.hidden_size);
+  counts.embedding = config.vocab_size * config.hidden_size;
+  return counts;
+}
+
 Weights::Weights(const ModelConfig& config) {
   std::int64_t offset = 0;
   for (TensorSpec& spec : model_tensors(config)) {
-    std::int64_t size = 1;
-    for (const std::int64_t n : spec.shape) size *= n;
+    const std::int64_t size = size_of(spec);
     index_[spec.name] = tensors_.size();
-    const bool trainable = !spec.name.ends_with(kSelectionBias);
+    const bool trainable = is_trainable(spec.name);
     tensors_.push_back({.name = std::move(spec.name),
                         .shape = std::move(spec.shape),
                         .offset = offset,
                         .size = size,
                         .trainable = trainable});
-    offset += (size + kAlignment - 1) / kAlignment * kAlignment;
+    offset += padded(size);
   }
   values_ = ZeroedFloats(static_cast<std::size_t>(offset));
-  num_active_ = num_parameters();
-  for (const LayerConfig& layer : config.layers)
-    num_active_ -= num_idle_parameters(layer, config.hidden_size);
+  num_active_ = count_parameters(config).active;
 }
 
 const WeightTensor& Weights::tensor(std::string_view name) const {
@@ -105,6 +137,7 @@ std::int64_t Weights::num_parameters() const {
 }
 
 void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64_t seed) {
+  ThreadPool pool;
   const double residual = 1.0 / std::sqrt(2.0 * static_cast<double>(config.layers.size()));
   for (std::size_t i = 0; i < weights.tensors().size(); ++i) {
     const WeightTensor& tensor = weights.tensors()[i];
@@ -116,7 +149,7 @@ void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64
     } else {
       const double deviation =
           config.initializer_range * (is_residual_projection(tensor.name) ? residual : 1.0);
-      fill_normal(values, deviation, seed, static_cast<std::uint32_t>(i));
+      fill_normal(values, deviation, seed, static_cast<std::uint32_t>(i), pool);
     }
   }
 }

@@ -13,6 +13,7 @@
 #include "policy/model_config.h"
 #include "policy/safetensors.h"
 #include "policy/zeroed_floats.h"
+#include "system/error.h"
 
 namespace zeroth {
 
@@ -51,6 +52,16 @@ class Weights {
   std::int64_t num_active_ = 0;
 };
 
+struct ParameterCounts {
+  std::int64_t total = 0;      // trainable elements
+  std::int64_t active = 0;     // a token's share: K of E routed experts
+  std::int64_t embedding = 0;  // of both, the table that a token looks one row up in
+  std::int64_t floats = 0;     // of a Weights
+};
+
+/// What Weights(config) would hold, which need not fit the memory.
+ParameterCounts count_parameters(const ModelConfig& config);
+
 /// Normal(0, initializer_range) for matrices, drawn by Philox keyed (seed, tensor index, element);
 /// ones for norms, zeros for biases; projections back into the residual stream (o_proj, down_proj)
 /// are divided by sqrt(2 * layers).
@@ -62,6 +73,10 @@ void initialize_weights(Weights& weights, const ModelConfig& config, std::uint64
 /// belongs to layers that are not run. Else InputError naming file, tensor, expected and actual,
 /// before any memory is taken for weights.
 Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config);
+
+/// All that load_weights refuses about the names, shapes and types of tensors.
+std::vector<InputError> tensor_problems(const SafetensorsCheckpoint& checkpoint,
+                                        const ModelConfig& config);
 
 /// Every tensor as it lies in `weights`, which must outlive the result.
 std::vector<TensorBytes> tensor_bytes(const Weights& weights);

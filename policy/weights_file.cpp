@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <unordered_set>
 #include <utility>
 
 #include "kernels/parallel.h"
@@ -43,33 +44,50 @@ bool has_scale(const ModelConfig& config, const TensorBytes* weight) {
 
 /// Whether `name` is the scale of an fp8 weight that the model has.
 bool is_scale(const std::string& name, const SafetensorsCheckpoint& checkpoint,
-              const Weights& weights, const ModelConfig& config) {
+              const std::unordered_set<std::string>& called_for, const ModelConfig& config) {
   const std::string suffix = scale_name("");
   if (!name.ends_with(suffix)) return false;
   const std::string weight = name.substr(0, name.size() - suffix.size());
-  return weights.contains(weight) && has_scale(config, checkpoint.find(weight).tensor);
+  return called_for.contains(weight) && has_scale(config, checkpoint.find(weight).tensor);
 }
 
-void check_no_extras(const SafetensorsCheckpoint& checkpoint, const Weights& weights,
-                     const ModelConfig& config) {
+/// Tensors that nothing calls for, in order of name.
+std::vector<std::string> extra_tensors(const SafetensorsCheckpoint& checkpoint,
+                                       const std::vector<TensorSpec>& tensors,
+                                       const ModelConfig& config) {
+  std::unordered_set<std::string> called_for;
+  for (const TensorSpec& tensor : tensors) called_for.insert(tensor.name);
   const std::int64_t num_mtp = num_mtp_layers(config);
   std::vector<std::string> extras;
   for (const std::string& name : checkpoint.names()) {
-    if (weights.contains(name) || is_known_extra(name, config, num_mtp) ||
-        is_scale(name, checkpoint, weights, config)) {
+    if (called_for.contains(name) || is_known_extra(name, config, num_mtp) ||
+        is_scale(name, checkpoint, called_for, config)) {
       continue;
     }
     extras.push_back(name);
   }
+  return extras;
+}
+
+InputError extra_error(const SafetensorsCheckpoint& checkpoint, const std::string& name,
+                       const std::string& actual, const ModelConfig& config) {
+  return InputError(
+      {.source = *checkpoint.find(name).source,
+       .field = name,
+       .expected = "only tensors that config.json (" + config.model_type + ") calls for",
+       .actual = actual});
+}
+
+void check_no_extras(const SafetensorsCheckpoint& checkpoint,
+                     const std::vector<TensorSpec>& tensors, const ModelConfig& config) {
+  const std::vector<std::string> extras = extra_tensors(checkpoint, tensors, config);
   if (extras.empty()) return;
   const std::size_t others = extras.size() - 1;
-  throw InputError(
-      {.source = *checkpoint.find(extras[0]).source,
-       .field = extras[0],
-       .expected = "only tensors that config.json (" + config.model_type + ") calls for",
-       .actual = others == 0 ? "this one, too"
-                             : "this one and " + std::to_string(others) + " more, such as " +
-                                   extras.back()});
+  throw extra_error(
+      checkpoint, extras[0],
+      others == 0 ? "this one, too"
+                  : "this one and " + std::to_string(others) + " more, such as " + extras.back(),
+      config);
 }
 
 void check_tensor(const SafetensorsCheckpoint& checkpoint, const TensorSpec& tensor,
@@ -93,19 +111,17 @@ void check_tensor(const SafetensorsCheckpoint& checkpoint, const TensorSpec& ten
               scale.tensor == nullptr ? *source : *scale.source);
 }
 
-// Before anything of the size that the configuration states is reserved.
-void check_tensors(const SafetensorsCheckpoint& checkpoint, const ModelConfig& config) {
-  std::size_t fewest = 0;  // tensors; a list of all of them may itself be too long
+// A list of all that a configuration calls for may itself be too long for the memory.
+void check_num_tensors(const SafetensorsCheckpoint& checkpoint, const ModelConfig& config) {
+  std::size_t fewest = 0;
   for (const LayerConfig& layer : config.layers)
     fewest += static_cast<std::size_t>(std::max<std::int64_t>(1, layer.ffn.num_experts));
-  if (checkpoint.names().size() < fewest) {
-    throw InputError(
-        {.source = *checkpoint.find("").source,
-         .field = "",
-         .expected = "at least " + std::to_string(fewest) + " tensors, as config.json calls for",
-         .actual = std::to_string(checkpoint.names().size())});
-  }
-  for (const TensorSpec& tensor : model_tensors(config)) check_tensor(checkpoint, tensor, config);
+  if (checkpoint.names().size() >= fewest) return;
+  throw InputError(
+      {.source = *checkpoint.find("").source,
+       .field = "",
+       .expected = "at least " + std::to_string(fewest) + " tensors, as config.json calls for",
+       .actual = std::to_string(checkpoint.names().size())});
 }
 
 /// Whole rows of one tensor: what one thread converts at a time.
@@ -186,9 +202,12 @@ void check_finite(const std::vector<Piece>& pieces, const Weights& weights) {
 
 Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config) {
   const SafetensorsCheckpoint checkpoint(directory);
-  check_tensors(checkpoint, config);
+  // Before anything of the size that the configuration states is reserved.
+  check_num_tensors(checkpoint, config);
+  const std::vector<TensorSpec> tensors = model_tensors(config);
+  for (const TensorSpec& tensor : tensors) check_tensor(checkpoint, tensor, config);
+  check_no_extras(checkpoint, tensors, config);
   Weights weights(config);
-  check_no_extras(checkpoint, weights, config);
   std::vector<Piece> pieces = pieces_of(checkpoint, weights, config);
   ThreadPool pool;
   pool.parallel_for(static_cast<std::int64_t>(pieces.size()), 1,
@@ -200,6 +219,27 @@ Weights load_weights(const std::filesystem::path& directory, const ModelConfig& 
                     });
   check_finite(pieces, weights);
   return weights;
+}
+
+std::vector<InputError> tensor_problems(const SafetensorsCheckpoint& checkpoint,
+                                        const ModelConfig& config) {
+  std::vector<InputError> problems;
+  const auto collect = [&](const auto& check) {
+    try {
+      check();
+      return true;
+    } catch (const InputError& error) {
+      problems.push_back(error);
+      return false;
+    }
+  };
+  if (!collect([&] { check_num_tensors(checkpoint, config); })) return problems;
+  const std::vector<TensorSpec> tensors = model_tensors(config);
+  for (const TensorSpec& tensor : tensors)
+    collect([&] { check_tensor(checkpoint, tensor, config); });
+  for (const std::string& name : extra_tensors(checkpoint, tensors, config))
+    problems.push_back(extra_error(checkpoint, name, "this one, too", config));
+  return problems;
 }
 
 std::vector<TensorBytes> tensor_bytes(const Weights& weights) {

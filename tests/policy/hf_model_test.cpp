@@ -138,6 +138,16 @@ TEST_CASE("hf_model: side files are copied, and those that are missing are made"
   CHECK(tokenizer.bos_id() == 15);
 }
 
+TEST_CASE("hf_model: a model without a tokenizer is written without one", "[policy]") {
+  const Fixture fixture(testing::kTinyQwen2);
+  fs::remove(fixture.root / "from" / "tokenizer.json");
+  fs::remove(fixture.root / "from" / "tokenizer_config.json");
+  fixture.write({});
+  CHECK_FALSE(fs::exists(fixture.root / "to" / "tokenizer_config.json"));
+  CHECK(fs::exists(fixture.root / "to" / "generation_config.json"));
+  CHECK(load_weights(fixture.root / "to", fixture.config).contains("model.norm.weight"));
+}
+
 TEST_CASE("hf_model: a weight that the type cannot hold is named", "[policy]") {
   Fixture fixture(testing::kTinyQwen2);
   fixture.weights["model.norm.weight"][3] = 1e6F;

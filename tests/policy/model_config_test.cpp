@@ -428,6 +428,17 @@ TEST_CASE("model_config: a key that stands twice, and more experts than any mode
       Catch::Contains("num_hidden_layers: expected layers with at most 262144 experts"));
 }
 
+TEST_CASE("model_config: a number that no double holds is refused wherever it stands", "[policy]") {
+  const auto with_number = [](const std::string& number) {
+    return with(
+        kTinyQwen2, R"("hidden_size": 16,)",
+        R"("hidden_size": 16, "quantization_config": {"quant_method": "fp8"}, "other": [{"x": )" +
+            number + "}],");
+  };
+  CHECK(field_of_error(with_number("1e999")) == "other[0].x");
+  CHECK(parse(with_number("1e99")).fp8_blocks.rows == 128);
+}
+
 TEST_CASE("model_config: damaged configs parse or are an InputError", "[policy]") {
   int num_parsed = 0;
   for (const char* text : testing::kTinyConfigs) {

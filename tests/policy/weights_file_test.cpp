@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 
 #include "policy/safetensors.h"
@@ -135,6 +136,46 @@ TEST_CASE("load_weights: every checkpoint of a known family loads", "[fixtures]"
     ++num_loaded;
   }
   if (num_loaded == 0) WARN("skipped: no model_parity checkpoints in ZEROTH_FIXTURES");
+}
+
+/// The type that all tensors of a checkpoint but its biases of selection have, if there is one.
+std::optional<TensorType> common_type(const SafetensorsCheckpoint& files) {
+  std::optional<TensorType> type;
+  for (const std::string& name : files.names()) {
+    if (name.ends_with("e_score_correction_bias")) continue;
+    const TensorType one = files.find(name).tensor->type;
+    if (type && *type != one) return std::nullopt;
+    type = one;
+  }
+  return type;
+}
+
+TEST_CASE("weights: loaded and saved in their own type, tensors have the same bytes",
+          "[fixtures]") {
+  int num_checked = 0;
+  for (const auto& directory : testing::fixtures_in("model_parity")) {
+    if (!std::filesystem::exists(directory / "config.json")) continue;
+    INFO(directory.string());
+    const SafetensorsCheckpoint before(directory);
+    const auto type = common_type(before);
+    if (type != TensorType::f32 && type != TensorType::bf16) continue;
+    const ModelConfig config = read_model_config(directory / "config.json");
+    const TemporaryDirectory dir;
+    save_weights(load_weights(directory, config), dir.path(), type == TensorType::bf16);
+    const SafetensorsCheckpoint after(dir.path());
+    for (const std::string& name : after.names()) {
+      INFO(name);
+      const TensorBytes* old = before.find(name).tensor;
+      const TensorBytes* saved = after.find(name).tensor;
+      REQUIRE(old != nullptr);
+      REQUIRE(saved->type == old->type);
+      REQUIRE(saved->shape == old->shape);
+      REQUIRE(std::equal(saved->bytes.begin(), saved->bytes.end(), old->bytes.begin(),
+                         old->bytes.end()));
+    }
+    ++num_checked;
+  }
+  if (num_checked == 0) WARN("skipped: no model_parity checkpoints in ZEROTH_FIXTURES");
 }
 
 }  // namespace
