@@ -263,7 +263,7 @@ void check(const ScoreConfig& c) {
 }
 
 void check(const InitConfig& c) {
-  require_text("architecture", "tiny-mla-moe, tiny-dense or a config.json", c.architecture);
+  require_text("preset", "tiny-mla-moe, tiny-dense or a config.json", c.preset);
   require_text("tokenizer", "byte, or the characters of an alphabet", c.tokenizer);
   require_text("output_dir", "a directory", c.output_dir);
   require_at_least("seed", 0, c.seed);

@@ -461,19 +461,23 @@ void visit_fields(Visitor& v, ScoreConfig& c) {
 
 /// zeroth init: a checkpoint with random weights.
 struct InitConfig {
-  std::string architecture = "tiny-mla-moe";
+  std::string preset = "tiny-mla-moe";
   std::string tokenizer = "byte";
+  std::string dtype = "float32";
   std::int64_t seed = 42;
   std::string output_dir;
 };
 
 template <class Visitor>
 void visit_fields(Visitor& v, InitConfig& c) {
-  v("architecture", c.architecture,
-    "tiny-mla-moe, tiny-dense, tiny-dense-student, or a config.json");
+  v("preset", c.preset,
+    "shape: tiny-mla-moe, tiny-dense, or that of a published model (qwen2.5-0.5b, qwen3-0.6b, "
+    "llama-3.2-1b, deepseek-v2-lite, deepseek-v3, moonlight, kimi-k2, glm-4.5-air, …; a name that "
+    "is none is answered with all), or a config.json");
   v("tokenizer", c.tokenizer,
     "byte (256 tokens), the characters that are one token each, or a tokenizer.json or its "
     "directory, such as zeroth tokenizer train writes");
+  v("dtype", c.dtype, "type that the weights are written in", {"float32", "bfloat16"});
   v("seed", c.seed, "key of every random number");
   v("output_dir", c.output_dir, "directory of the checkpoint; must not hold one");
 }
@@ -481,12 +485,18 @@ void visit_fields(Visitor& v, InitConfig& c) {
 /// zeroth inspect: what a checkpoint is.
 struct InspectConfig {
   std::string model_name_or_path;
+  bool tensors = false;
+  bool checksums = false;
+  bool quick = false;
   bool json = false;
 };
 
 template <class Visitor>
 void visit_fields(Visitor& v, InspectConfig& c) {
   v("model_name_or_path", c.model_name_or_path, "directory of the checkpoint, or a GGUF file");
+  v("tensors", c.tensors, "list every tensor with its type, shape, mean and deviation");
+  v("checksums", c.checksums, "print the sha256 of every file of weights");
+  v("quick", c.quick, "read headers only: neither the values of weights nor SHA256SUMS");
   v("json", c.json, "print one JSON object");
 }
 

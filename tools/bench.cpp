@@ -36,10 +36,11 @@ struct Benchmark {
 };
 
 constexpr Benchmark kBenchmarks[] = {
-    {"quickstart", bench_quickstart}, {"worker", bench_worker},
-    {"remote", bench_remote},         {"cache", bench_cache},
-    {"rewards", bench_rewards},       {"plugin", bench_plugin},
-    {"tokenizer", bench_tokenizer},   {"tokenizer_training", bench_tokenizer_training}};
+    {"quickstart", bench_quickstart},  {"worker", bench_worker},
+    {"remote", bench_remote},          {"cache", bench_cache},
+    {"rewards", bench_rewards},        {"plugin", bench_plugin},
+    {"tokenizer", bench_tokenizer},    {"tokenizer_training", bench_tokenizer_training},
+    {"checkpoints", bench_checkpoints}};
 
 const Benchmark* find_benchmark(std::string_view name) {
   for (const Benchmark& one : kBenchmarks)
@@ -69,6 +70,8 @@ void check(const BenchConfig& config) {
   }
   if (config.num_generations < 1)
     refuse("num_generations", "at least 1", std::to_string(config.num_generations));
+  if (config.megabytes < 1 || config.megabytes > 1'000'000)
+    refuse("megabytes", "from 1 to 1000000", std::to_string(config.megabytes));
   if (config.what == "plugin" && config.plugin.empty())
     refuse("plugin", "FILE.so, python:FILE:FUNCTION or exec:FILE", "nothing");
   const bool takes_cases = config.what == "rewards" || config.what.starts_with("tokenizer");
@@ -77,7 +80,8 @@ void check(const BenchConfig& config) {
            config.cases.empty() ? "nothing" : config.cases);
   }
   std::vector<std::string> files;
-  if (config.what == "quickstart" || takes_cases) files = {config.python, peer_of(config)};
+  if (config.what == "quickstart" || config.what == "checkpoints" || takes_cases)
+    files = {config.python, peer_of(config)};
   if (config.what == "quickstart" || config.what == "remote")
     files.push_back(config.model_name_or_path + "/config.json");
   for (const std::string& file : files) {
@@ -90,6 +94,7 @@ std::string peer_of(const BenchConfig& config) {
   if (!config.peer.empty()) return config.peer;
   if (config.what == "tokenizer") return "tests/interop/tokenizers_peer.py";
   if (config.what == "tokenizer_training") return "tests/interop/tokenizers_training_peer.py";
+  if (config.what == "checkpoints") return "tests/interop/safetensors_peer.py";
   return config.what == "rewards" ? "tests/interop/math_verify_peer.py"
                                   : "tests/interop/plain_torch_grpo.py";
 }
@@ -176,7 +181,8 @@ int run_bench(int argc, char** argv) {
       resolve(argc, argv, config,
               {.name = "bench",
                .summary = "speed, measured in one run beside what it is compared with",
-               .positional = "what"});
+               .positional = "what",
+               .aliases = {{"architecture", "preset"}}});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;

@@ -20,7 +20,8 @@ struct BenchConfig : PolicyOptions {
   std::int64_t steps = 15;
   std::int64_t warmup = 2;
   std::int64_t num_generations = 100;
-  std::string architecture = "tiny-mla-moe";
+  std::string preset = "tiny-mla-moe";
+  std::int64_t megabytes = 1000;
   std::string python = ".venv/bin/python";
   std::string peer;
   std::string cases;
@@ -32,16 +33,17 @@ template <class Visitor>
 void visit_fields(Visitor& v, BenchConfig& c) {
   v("what", c.what, "what to measure",
     {"quickstart", "worker", "remote", "cache", "rewards", "plugin", "tokenizer",
-     "tokenizer_training"});
+     "tokenizer_training", "checkpoints"});
   visit_fields(v, static_cast<PolicyOptions&>(c));
   v("steps", c.steps, "GRPO steps of each program, warm-up included");
   v("warmup", c.warmup, "first steps that are not counted");
   v("num_generations", c.num_generations, "completions of a group, of 8 groups; bench cache only");
-  v("architecture", c.architecture, "as zeroth init takes it; bench cache only");
+  v("preset", c.preset, "as zeroth init takes it; bench cache only");
+  v("megabytes", c.megabytes, "size of the model in float32; bench checkpoints only");
   v("python", c.python, "interpreter with the peer's packages (tools/setup --interop makes .venv)");
   v("peer", c.peer,
     "the program to compare with; empty = plain_torch_grpo.py, math_verify_peer.py, "
-    "tokenizers_peer.py or tokenizers_training_peer.py of tests/interop");
+    "tokenizers_peer.py, tokenizers_training_peer.py or safetensors_peer.py of tests/interop");
   v("cases", c.cases,
     "bench rewards: recorded cases of graders, as zeroth score --cases takes them; bench "
     "tokenizer: "
@@ -68,6 +70,9 @@ int bench_plugin(const BenchConfig& config);
 int bench_tokenizer(const BenchConfig& config);
 /// Megabytes of text a second from which a tokenizer is learned, beside Hugging Face's trainer.
 int bench_tokenizer_training(const BenchConfig& config);
+
+/// Gigabytes a second of checkpoints loaded and saved, beside the safetensors package.
+int bench_checkpoints(const BenchConfig& config);
 
 /// Tokens a second with caches of several sizes, turn by turn.
 int bench_cache(const BenchConfig& config);

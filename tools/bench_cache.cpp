@@ -16,11 +16,11 @@
 #include "rl/training_options.h"
 #include "rollout/local_engine.h"
 #include "system/json.h"
-#include "tools/architectures.h"
 #include "tools/bench.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
+#include "tools/presets.h"
 
 namespace zeroth {
 namespace {
@@ -33,7 +33,7 @@ constexpr std::int64_t kPageSize = 16;
 constexpr std::array kShares = {0.125, 0.25, 0.5, 1.0};  // of the completions that the cache holds
 
 ModelConfig bench_model(const BenchConfig& config) {
-  boost::json::object json = architecture_config(config.architecture);
+  boost::json::object json = preset_config(config.preset);
   json["vocab_size"] = kVocabulary;
   json["bos_token_id"] = 0;
   json["eos_token_id"] = 1;

@@ -8,12 +8,12 @@
 
 #include "policy/weights.h"
 #include "system/json.h"
-#include "tools/architectures.h"
 #include "tools/bench.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/compute.h"
 #include "tools/loopback_worker.h"
+#include "tools/presets.h"
 
 namespace zeroth {
 namespace {
@@ -25,7 +25,7 @@ constexpr std::int64_t kPromptTokens = 8;
 constexpr std::int64_t kVocabulary = 21;
 
 ModelConfig bench_model() {
-  boost::json::object json = architecture_config("tiny-mla-moe");
+  boost::json::object json = preset_config("tiny-mla-moe");
   json["vocab_size"] = kVocabulary;
   json["bos_token_id"] = 0;
   json["eos_token_id"] = 1;

@@ -151,7 +151,7 @@ ModelConfig student_config(const DistillOptions& options, const ModelConfig& tea
     return initial_student_config(options.student, teacher);
   } catch (const InputError& error) {
     InputError::Parts parts = error.parts();
-    if (parts.source != "--architecture") throw;
+    if (parts.source != "--preset") throw;
     parts.source = "student";
     parts.expected = "the directory of a checkpoint, or " + parts.expected;
     throw InputError(std::move(parts));

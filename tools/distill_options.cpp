@@ -23,7 +23,7 @@ void require_at_least(const std::string& key, std::int64_t minimum, std::int64_t
 void check(const DistillOptions& c) {
   if (c.teacher_model_name_or_path.empty())
     refuse("teacher_model_name_or_path", "a checkpoint directory", "nothing");
-  if (c.student.empty()) refuse("student", "a checkpoint directory or an architecture", "nothing");
+  if (c.student.empty()) refuse("student", "a checkpoint directory or a preset", "nothing");
   SftConfig training = c;
   training.model_name_or_path = c.student;
   check(training);

@@ -67,7 +67,7 @@ void visit_fields(Visitor& v, DistillOptions& c) {
   v("teacher_model_name_or_path", c.teacher_model_name_or_path,
     "directory of the checkpoint that is sampled");
   v("student", c.student,
-    "directory of a checkpoint, or an architecture of zeroth init, which begins with random "
+    "directory of a checkpoint, or a preset of zeroth init, which begins with random "
     "weights");
   v("base_model_name_or_path", c.base_model_name_or_path,
     "checkpoint to evaluate beside the teacher and the student; empty = none");

@@ -91,10 +91,8 @@ const fs::path& verified(const fs::path& directory) {
 struct Checkpoint {
   explicit Checkpoint(const fs::path& directory)
       : config(read_model_config(verified(directory) / "config.json")),
-        tokenizer(Tokenizer::load(directory)),
         weights(load_weights(directory, config)) {}
   ModelConfig config;
-  Tokenizer tokenizer;
   Weights weights;
 };
 
@@ -124,7 +122,8 @@ void report_types(const ExportConfig& config, const GgufModel& model) {
 }
 
 void export_gguf(const ExportConfig& config, const Checkpoint& checkpoint) {
-  const GgufModel model = gguf_model(checkpoint.config, checkpoint.weights, checkpoint.tokenizer,
+  const Tokenizer tokenizer = Tokenizer::load(config.model_name_or_path);
+  const GgufModel model = gguf_model(checkpoint.config, checkpoint.weights, tokenizer,
                                      {.type = gguf_type(config.dtype),
                                       .name = model_name(config),
                                       .chat_template = chat_template_of(config.model_name_or_path),

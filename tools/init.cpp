@@ -15,9 +15,10 @@
 #include "system/error.h"
 #include "system/file.h"
 #include "system/json.h"
-#include "tools/architectures.h"
 #include "tools/commands.h"
+#include "tools/memory_plan.h"
 #include "tools/options.h"
+#include "tools/presets.h"
 
 namespace zeroth {
 namespace {
@@ -84,13 +85,29 @@ struct Plan {
   ModelConfig model;
 };
 
+/// The tokenizer's, but for a published model, whose table of embeddings may be longer, as it is
+/// where it is published.
+void set_vocab_size(boost::json::object& json, const Tokenizer& tokenizer,
+                    const InitConfig& config) {
+  const bool is_longer = is_published_preset(config.preset) &&
+                         json.at("vocab_size").as_int64() >= tokenizer.vocab_size();
+  if (!is_longer) json["vocab_size"] = tokenizer.vocab_size();
+}
+
+void set_dtype(boost::json::object& json, const InitConfig& config) {
+  if (json.contains("dtype")) json["dtype"] = config.dtype;
+  json["torch_dtype"] = config.dtype;
+}
+
 Plan make_plan(const InitConfig& config) {
   Tokenizer tokenizer = make_tokenizer(config.tokenizer);
-  boost::json::object json = architecture_config(config.architecture);
-  json["vocab_size"] = tokenizer.vocab_size();
+  boost::json::object json = preset_config(config.preset);
+  json.erase("quantization_config");
+  set_vocab_size(json, tokenizer, config);
   set_token_ids(json, tokenizer);
+  set_dtype(json, config);
   std::string text = write_json(json, JsonLayout::indented) + "\n";
-  ModelConfig model = parse_model_config(text, config.architecture);
+  ModelConfig model = parse_model_config(text, config.preset);
   return {std::move(tokenizer), std::move(text), std::move(model)};
 }
 
@@ -105,26 +122,59 @@ void write_checkpoint(const Plan& plan, const InitConfig& config) {
   write_file_atomically(directory.path() / "generation_config.json",
                         write_json(generation, JsonLayout::indented) + "\n");
   plan.tokenizer.save(directory.path());
-  save_weights(weights, directory.path(), /*bf16=*/false);
+  save_weights(weights, directory.path(), config.dtype == "bfloat16");
   directory.commit();
+}
+
+std::int64_t file_bytes(const Plan& plan, const InitConfig& config) {
+  return count_parameters(plan.model).total * (config.dtype == "bfloat16" ? 2 : 4);
+}
+
+/// InputError with what the model takes where the memory or the disk has not that much.
+void require_room(const Plan& plan, const InitConfig& config) {
+  require_memory(plan_init(plan.model), "preset " + config.preset);
+  std::filesystem::path existing = std::filesystem::absolute(config.output_dir).parent_path();
+  while (!std::filesystem::exists(existing)) existing = existing.parent_path();
+  const std::int64_t bytes = file_bytes(plan, config);
+  const std::uintmax_t room = std::filesystem::space(existing).available;
+  if (static_cast<std::uintmax_t>(bytes) <= room) return;
+  throw InputError({.source = "--output_dir",
+                    .field = "",
+                    .expected = "room for " + std::to_string(bytes) + " bytes of weights",
+                    .actual = std::to_string(room) + " bytes in " + existing.string()});
+}
+
+void print_plan(const Plan& plan, const InitConfig& config) {
+  const ParameterCounts counts = count_parameters(plan.model);
+  std::cout << "would write " << counts.total << " parameters to " << config.output_dir << "\n"
+            << "active for a token: " << counts.active;
+  if (!plan.model.tie_word_embeddings) {
+    std::cout << ", " << counts.active - counts.embedding << " without the embedding table";
+  }
+  std::cout << "\nvocabulary: " << plan.model.vocab_size << ", of which the tokenizer has "
+            << plan.tokenizer.vocab_size() << "\nfile: " << file_bytes(plan, config) << " bytes, "
+            << config.dtype << "\nmemory:\n"
+            << describe(plan_init(plan.model));
 }
 
 }  // namespace
 
 void write_initial_checkpoint(const InitConfig& config) {
   require_no_directory(config.output_dir);
-  write_checkpoint(make_plan(config), config);
+  const Plan plan = make_plan(config);
+  require_room(plan, config);
+  write_checkpoint(plan, config);
 }
 
-ModelConfig initial_student_config(const std::string& architecture, const ModelConfig& teacher) {
-  boost::json::object json = architecture_config(architecture);
+ModelConfig initial_student_config(const std::string& preset, const ModelConfig& teacher) {
+  boost::json::object json = preset_config(preset);
   const boost::json::value of_teacher = boost::json::parse(teacher.hf_json);
   json["vocab_size"] = teacher.vocab_size;
   for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
     json.erase(key);
     if (const auto* id = of_teacher.as_object().if_contains(key)) json[key] = *id;
   }
-  return parse_model_config(write_json(json, JsonLayout::indented) + "\n", architecture);
+  return parse_model_config(write_json(json, JsonLayout::indented) + "\n", preset);
 }
 
 void write_initial_student(const ModelConfig& student,
@@ -137,18 +187,18 @@ void write_initial_student(const ModelConfig& student,
 
 int run_init(int argc, char** argv) {
   InitConfig config;
-  const ResolvedOptions options = resolve(
-      argc, argv, config,
-      {.name = "init", .summary = "write a checkpoint with random weights", .positional = ""});
+  const ResolvedOptions options = resolve(argc, argv, config,
+                                          {.name = "init",
+                                           .summary = "write a checkpoint with random weights",
+                                           .positional = "",
+                                           .aliases = {{"architecture", "preset"}}});
   if (!options.help.empty()) {
     std::cout << options.help;
     return kExitDone;
   }
   if (options.dry_run) {
     require_no_directory(config.output_dir);
-    const Weights weights(make_plan(config).model);
-    std::cout << "would write " << weights.num_parameters() << " parameters to "
-              << config.output_dir << "\n";
+    print_plan(make_plan(config), config);
     return kExitDone;
   }
   write_initial_checkpoint(config);

@@ -6,6 +6,8 @@
 #include "policy/cache.h"
 #include "policy/weights.h"
 #include "rollout/local_engine.h"
+#include "system/error.h"
+#include "system/memory.h"
 
 namespace zeroth {
 namespace {
@@ -47,8 +49,7 @@ std::int64_t logits_bytes(const ModelConfig& model, std::int64_t longest_complet
 
 MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& options,
                          std::int64_t prompt_tokens, std::int64_t longest_completion) {
-  const Weights weights(model);
-  const auto bytes = static_cast<std::int64_t>(weights.values().size()) * kFloat;
+  const std::int64_t bytes = count_parameters(model).floats * kFloat;
   const std::int64_t packed = options.dtype == "bfloat16" ? bytes / 2 : bytes;
   // A backward pass needs about as much scratch for one layer as the layer keeps.
   const std::int64_t tokens = options.micro_batch_tokens + prompt_tokens;
@@ -120,17 +121,38 @@ MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
   return plan;
 }
 
+MemoryPlan plan_init(const ModelConfig& model) {
+  return {{"weights, fp32", count_parameters(model).floats * kFloat}};
+}
+
+std::int64_t total_bytes(const MemoryPlan& plan) {
+  std::int64_t total = 0;
+  for (const MemoryItem& item : plan) total += item.bytes;
+  return total;
+}
+
+void require_memory(const MemoryPlan& plan, const std::string& source) {
+  const std::int64_t available = available_memory_bytes();
+  if (total_bytes(plan) <= available) return;
+  std::string items;
+  for (const MemoryItem& item : plan)
+    items += (items.empty() ? "" : "; ") + item.what + ": " + in_mib(item.bytes) + " MiB";
+  throw InputError({.source = source,
+                    .field = "",
+                    .expected = "at most the " + in_mib(available) + " MiB of memory available",
+                    .actual = in_mib(total_bytes(plan)) + " MiB (" + items + ")"});
+}
+
 std::string describe(const MemoryPlan& plan) {
   std::string text;
-  std::int64_t total = 0;
   char line[160];
   for (const MemoryItem& item : plan) {
     std::snprintf(line, sizeof line, "%12.1f MiB  %s\n",
                   static_cast<double>(item.bytes) / 1048576.0, item.what.c_str());
     text += line;
-    total += item.bytes;
   }
-  std::snprintf(line, sizeof line, "%12.1f MiB  in all\n", static_cast<double>(total) / 1048576.0);
+  std::snprintf(line, sizeof line, "%12.1f MiB  in all\n",
+                static_cast<double>(total_bytes(plan)) / 1048576.0);
   return text + line;
 }
 

@@ -24,6 +24,14 @@ MemoryPlan plan_sft(const ModelConfig& model, const SftConfig& config);
 MemoryPlan plan_grpo(const ModelConfig& model, const GrpoConfig& config,
                      std::int64_t prompt_tokens);
 
+/// zeroth init: the weights.
+MemoryPlan plan_init(const ModelConfig& model);
+
+std::int64_t total_bytes(const MemoryPlan& plan);
+
+/// InputError with the plan, naming `source`, when this machine has less memory available.
+void require_memory(const MemoryPlan& plan, const std::string& source);
+
 /// A line an item and the sum, in MiB.
 std::string describe(const MemoryPlan& plan);
 

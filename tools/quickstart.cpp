@@ -135,7 +135,7 @@ class Quickstart {
     const double start = monotonic_seconds();
     if (!fs::exists(root_ / "init")) {
       InitConfig init;
-      init.architecture = "tiny-mla-moe";
+      init.preset = "tiny-mla-moe";
       init.tokenizer = "0123456789+=;?";
       init.seed = config_.seed;
       init.output_dir = (root_ / "init").string();

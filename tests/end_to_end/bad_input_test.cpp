@@ -18,7 +18,7 @@ using testing::TemporaryDirectory;
 using testing::zeroth_command;
 
 constexpr const char* kInit =
-    "init --architecture tiny-mla-moe --tokenizer '0123456789+=;?' --output_dir init";
+    "init --preset tiny-mla-moe --tokenizer '0123456789+=;?' --output_dir init";
 const testing::Flags kGrpo("grpo", {{"reward_funcs", "format"},
                                     {"num_generations", "2"},
                                     {"num_prompts_per_step", "1"},

@@ -85,4 +85,35 @@ TEST_CASE("bench plugin: a rate for every level that the machine reaches", "[end
                  "expected a reward of one's own"));
 }
 
+TEST_CASE("bench checkpoints: loads and saves beside a peer, and clears up", "[end_to_end]") {
+  const TemporaryDirectory directory;
+  // Says that everything took a second, and keeps what it was asked.
+  std::ofstream(directory / "peer.py")
+      << "import json, sys\nfor line in sys.stdin:\n  open('asked', 'a').write(line)\n"
+         "  print(json.dumps({'seconds': 1.0, 'processor_seconds': 2.0}), flush=True)\n";
+  const Outcome outcome = zeroth_command(
+      directory,
+      "bench checkpoints --python python3 --peer peer.py --megabytes 1 --num_threads 2 --json");
+  INFO(outcome.err);
+  REQUIRE(outcome.exit_code == 0);
+  const boost::json::array files = boost::json::parse(outcome.out).at("files").as_array();
+  REQUIRE(files.size() == 2);
+  for (const auto& file : files) {
+    const double gigabytes = file.at("file_bytes").to_number<double>() / 1e9;
+    const bool is_half = file.at("dtype") == "bfloat16";
+    CHECK(file.at("weight_bytes").to_number<double>() / 1e9 ==
+          Approx(is_half ? 2 * gigabytes : gigabytes).epsilon(0.01));
+    for (const char* key : {"load_gigabytes_per_second", "save_gigabytes_per_second"}) {
+      CHECK(file.at(key).at("clock").at("peer").as_double() == Approx(gigabytes));
+      CHECK(file.at(key).at("processors").at("peer").as_double() == Approx(gigabytes / 2));
+      CHECK(file.at(key).at("clock").at("zeroth").as_double() > 0);
+    }
+  }
+  const std::string asked = read_file(directory / "asked");
+  CHECK(contains(asked, R"("what":"load")"));
+  CHECK(contains(asked, R"("dtype":"float32")"));
+  CHECK(zeroth_command(directory, "bench checkpoints --python python3 --peer peer.py --megabytes 0")
+            .exit_code == 2);
+}
+
 }  // namespace zeroth

@@ -56,8 +56,8 @@ struct DistillSetting {
   void init(const std::string& name, const std::string& architecture,
             const std::string& tokenizer) const {
     const Outcome outcome =
-        zeroth_command(directory, "init --architecture " + architecture + " --tokenizer " +
-                                      tokenizer + " --output_dir " + name + " --seed 3");
+        zeroth_command(directory, "init --preset " + architecture + " --tokenizer " + tokenizer +
+                                      " --output_dir " + name + " --seed 3");
     INFO(outcome.err);
     REQUIRE(outcome.exit_code == 0);
   }

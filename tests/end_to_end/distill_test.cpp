@@ -241,7 +241,7 @@ TEST_CASE("distill: a missing base or student is noticed before anything runs", 
     };
     refuses("base_model_name_or_path", "nowhere", "nowhere/config.json");
     refuses("student", "nowhere", "student: expected the directory of a checkpoint, or");
-    refuses("student", "no-such-architecture", "or tiny-dense, another name");
+    refuses("student", "tiny-dens", "or tiny-dense, another of");
     refuses("reward_funcs", "acuracy", "accuracy");
     refuses("reward_funcs", "python:nowhere.py:rule", "nowhere.py");
   }

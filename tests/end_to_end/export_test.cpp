@@ -29,7 +29,7 @@ Outcome run(const TemporaryDirectory& directory, const std::string& arguments) {
 }
 
 void init(const TemporaryDirectory& directory, const std::string& architecture) {
-  run(directory, "init --architecture " + architecture +
+  run(directory, "init --preset " + architecture +
                      " --tokenizer '0123456789+=;?' --output_dir model --seed 3");
 }
 
@@ -53,7 +53,7 @@ TEST_CASE("export: a Hugging Face directory is a checkpoint that samples alike",
   CHECK(contains(run(directory, "inspect out/f32").out, "checksums: verified"));
   CHECK(greedy(directory, "out/f32") == greedy(directory, "model"));
   run(directory, "export model --format hf --dtype bf16 --output out/bf16");
-  CHECK(contains(run(directory, "inspect out/bf16").out, " BF16 "));
+  CHECK(contains(run(directory, "inspect out/bf16").out, " tensors BF16,"));
 }
 
 TEST_CASE("export: inspect says what a GGUF file is", "[end_to_end]") {

@@ -31,7 +31,7 @@ const testing::Flags kGrpo("grpo", {{"model_name_or_path", "init"},
 
 void make_base(const TemporaryDirectory& directory) {
   REQUIRE(testing::zeroth_command(directory,
-                                  "init --architecture tiny-mla-moe --tokenizer '0123456789+=;?' "
+                                  "init --preset tiny-mla-moe --tokenizer '0123456789+=;?' "
                                   "--output_dir init --seed 3")
               .exit_code == 0);
 }

@@ -41,7 +41,7 @@ void run(const TemporaryDirectory& directory, const std::string& arguments) {
 
 void make_base(const TemporaryDirectory& directory) {
   run(directory,
-      "init --architecture tiny-mla-moe --tokenizer '0123456789+=;?' --output_dir init --seed 3");
+      "init --preset tiny-mla-moe --tokenizer '0123456789+=;?' --output_dir init --seed 3");
 }
 
 std::string weights(const TemporaryDirectory& directory, const std::string& run) {

@@ -27,7 +27,7 @@ const std::string kModel = " --model_name_or_path init --num_threads 1 ";
 // A directory with a random model that knows every byte, or only those of sums.
 struct Checkpoint {
   explicit Checkpoint(const std::string& tokenizer) {
-    REQUIRE(zeroth_command(directory, "init --architecture tiny-mla-moe --tokenizer '" + tokenizer +
+    REQUIRE(zeroth_command(directory, "init --preset tiny-mla-moe --tokenizer '" + tokenizer +
                                           "' --output_dir init")
                 .exit_code == 0);
   }

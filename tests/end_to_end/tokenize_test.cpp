@@ -74,7 +74,7 @@ TEST_CASE("tokenizer train: a tokenizer for a model from scratch", "[end_to_end]
   for (const std::string from : {"made", "made/tokenizer.json"}) {
     const std::string to = from == "made" ? "model" : "model-2";
     const Outcome init = zeroth_command(
-        directory, "init --architecture tiny-dense --tokenizer " + from + " --output_dir " + to);
+        directory, "init --preset tiny-dense --tokenizer " + from + " --output_dir " + to);
     INFO(init.err);
     REQUIRE(init.exit_code == 0);
     const auto config = boost::json::parse(read_file(directory / (to + "/config.json")));

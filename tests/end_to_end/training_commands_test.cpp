@@ -19,7 +19,7 @@ using testing::TemporaryDirectory;
 using testing::zeroth_command;
 
 constexpr const char* kInit =
-    "init --architecture tiny-mla-moe --tokenizer '0123456789+=;?' --output_dir init --seed 3";
+    "init --preset tiny-mla-moe --tokenizer '0123456789+=;?' --output_dir init --seed 3";
 const testing::Flags kSft("sft", {{"model_name_or_path", "init"},
                                   {"dataset_name", "sums"},
                                   {"per_device_train_batch_size", "4"},

@@ -226,7 +226,7 @@ def random_sequences(vocab_size: int):
 def make_checkpoint(zeroth, directory: Path, values):
     """A family's random model beside a tokenizer, which an export asks for."""
     if not (directory / "init").exists():
-        zeroth.run("init", "--architecture", "tiny-dense", "--tokenizer", "0123456789+=;?",
+        zeroth.run("init", "--preset", "tiny-dense", "--tokenizer", "0123456789+=;?",
                    "--output_dir", directory / "init")  # fmt: skip
     init = json.loads((directory / "init/config.json").read_text())
     ids = {key: init[key] for key in ("vocab_size", "bos_token_id", "eos_token_id")}

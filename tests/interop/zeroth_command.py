@@ -50,7 +50,7 @@ def train_on_sums(zeroth: Zeroth, directory: Path, architecture: str, steps: int
     """A checkpoint after a few steps on worked sums: its greedy answers have the form of an answer,
     and the best token is well apart from the second."""
     init, run = directory / f"init-{architecture}", directory / f"sft-{architecture}"
-    zeroth.run("init", "--architecture", architecture, "--tokenizer", "0123456789+=;?",
+    zeroth.run("init", "--preset", architecture, "--tokenizer", "0123456789+=;?",
                "--seed", seed, "--output_dir", init)  # fmt: skip
     zeroth.run("sft", "--model_name_or_path", init, "--dataset_name", "sums", "--seed", seed,
                "--max_steps", steps, "--per_device_train_batch_size", 32, "--dtype", "float32",

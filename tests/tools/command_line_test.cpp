@@ -155,7 +155,7 @@ TEST_CASE("zeroth init: a checkpoint that inspect finds whole, the same for the 
           "[tools]") {
   const testing::TemporaryDirectory directory;
   for (const std::string architecture : {"tiny-mla-moe", "tiny-dense"}) {
-    const std::string init = "init --architecture " + architecture + " --seed ";
+    const std::string init = "init --preset " + architecture + " --seed ";
     REQUIRE(zeroth_command(directory, init + "1 --output_dir " + architecture).exit_code == 0);
     REQUIRE(zeroth_command(directory, init + "1 --output_dir again").exit_code == 0);
     REQUIRE(zeroth_command(directory, init + "2 --output_dir other").exit_code == 0);
@@ -197,8 +197,7 @@ TEST_CASE("zeroth inspect: the sizes of tiny-mla-moe by hand", "[tools]") {
 
 TEST_CASE("zeroth inspect: damage is a problem that is named, and 2", "[tools]") {
   const testing::TemporaryDirectory directory;
-  REQUIRE(zeroth_command(directory, "init --architecture tiny-dense --output_dir m").exit_code ==
-          0);
+  REQUIRE(zeroth_command(directory, "init --preset tiny-dense --output_dir m").exit_code == 0);
   std::string weights = read_file(directory / "m" / "model.safetensors");
   weights[weights.size() - 1] = static_cast<char>(weights[weights.size() - 1] ^ 1);
   write(directory / "m" / "model.safetensors", weights);
@@ -225,8 +224,8 @@ TEST_CASE("zeroth init: wrong input is named, and nothing is written", "[tools]"
   for (const Case& wrong : {
            Case{"init", "output_dir: expected a directory, got nothing"},
            Case{"init --output_dir there", "there"},
-           Case{"init --output_dir new --architecture tiny-moe", "tiny-mla-moe"},
-           Case{"init --output_dir new --architecture odd.json", "odd.json: "},
+           Case{"init --output_dir new --preset tiny-moe", "tiny-mla-moe"},
+           Case{"init --output_dir new --preset odd.json", "odd.json: "},
            Case{"init --output_dir new --seed=-1", "--seed: expected at least 0, got -1"},
        }) {
     const Outcome outcome = zeroth_command(directory, wrong.arguments);
@@ -235,6 +234,31 @@ TEST_CASE("zeroth init: wrong input is named, and nothing is written", "[tools]"
     CHECK(contains(outcome.err, wrong.message));
     CHECK_FALSE(std::filesystem::exists(directory / "new"));
   }
+}
+
+TEST_CASE("zeroth init: a published model keeps its vocabulary, and what does not fit is refused",
+          "[tools]") {
+  const testing::TemporaryDirectory directory;
+  const Outcome plan =
+      zeroth_command(directory, "init --preset deepseek-v3 --output_dir new --dry-run");
+  CHECK(plan.exit_code == 0);
+  CHECK(contains(plan.out, "would write 671026404352 parameters"));
+  CHECK(contains(plan.out, "vocabulary: 129280, of which the tokenizer has 263"));
+  const Outcome large = zeroth_command(directory, "init --preset kimi-k2 --output_dir new");
+  CHECK(large.exit_code == 2);
+  CHECK(contains(large.err, "preset kimi-k2: expected at most the "));
+  CHECK(contains(large.err, "weights, fp32: "));
+  CHECK_FALSE(std::filesystem::exists(directory / "new"));
+  // The older name of the flag, and the type of the numbers.
+  REQUIRE(
+      zeroth_command(directory, "init --architecture tiny-dense --dtype bfloat16 --output_dir half")
+          .exit_code == 0);
+  const Outcome half = zeroth_command(directory, "inspect half --json");
+  CHECK(half.exit_code == 0);
+  const boost::json::object report = boost::json::parse(half.out).as_object();
+  CHECK(report.at("dtypes").as_object().contains("BF16"));
+  CHECK(report.at("config").at("torch_dtype") == "bfloat16");
+  CHECK(report.at("notes").as_array().empty());
 }
 
 TEST_CASE("zeroth init: --dry-run says what would be written and writes nothing", "[tools]") {
