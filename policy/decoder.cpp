@@ -73,15 +73,6 @@ void check(const PackedPolicy& policy, const ForwardBatch& batch, const Cache& c
   }
 }
 
-void embed(const PackedPolicy& policy, const ForwardBatch& batch, float* x) {
-  const std::int64_t D = policy.config().hidden_size;
-  for (std::int64_t t = 0; t < batch.size(); ++t) {
-    const float* row =
-        policy.at(policy.embedding()) + batch.tokens[static_cast<std::size_t>(t)] * D;
-    std::memcpy(x + t * D, row, static_cast<std::size_t>(D) * 4);
-  }
-}
-
 void normalize(const LayerPass& pass, const float* x, std::int64_t gamma, Buffer& y, Buffer& rstd) {
   const std::int64_t T = pass.T();
   const std::int64_t D = pass.D();
@@ -118,14 +109,28 @@ void layer_forward(const LayerPass& pass, LayerActivations& a, float* x_out) {
 
 }  // namespace
 
+void embed(const PackedPolicy& policy, std::span<const std::int32_t> tokens, float* x) {
+  const std::int64_t D = policy.config().hidden_size;
+  for (const std::int32_t token : tokens) {
+    std::memcpy(x, policy.at(policy.embedding()) + token * D, static_cast<std::size_t>(D) * 4);
+    x += D;
+  }
+}
+
 void decoder_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
                      Cache& cache, Activations& activations) {
   check(policy, batch, cache);
+  activations.layers.resize(activations.keep_layers ? policy.config().layers.size() : 1);
+  embed(policy, batch.tokens,
+        activations.layers[0].x_in.resize(batch.size() * policy.config().hidden_size));
+  layers_forward(context, policy, batch, cache, activations);
+}
+
+void layers_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
+                    Cache& cache, Activations& activations) {
   const std::size_t num_layers = policy.config().layers.size();
   const std::int64_t floats = batch.size() * policy.config().hidden_size;
-  activations.layers.resize(activations.keep_layers ? num_layers : 1);
   activations.experts.clear();
-  embed(policy, batch, activations.layers[0].x_in.resize(floats));
   for (std::size_t i = 0; i < num_layers; ++i) {
     LayerActivations& a = activations.layers[activations.keep_layers ? i : 0];
     const bool last = i + 1 == num_layers;
@@ -185,35 +190,43 @@ void layer_backward(const LayerBackwardPass& pass) {
   norm_backward(pass, pass.kept.x_in.data(), pass.kept.rstd1.data(), f.weights().input_norm);
 }
 
+}  // namespace
+
 // Token by token, in order: the chain does not depend on how the batch was cut.
-void embedding_backward(const Context& context, const PackedPolicy& policy,
-                        const ForwardBatch& batch, const float* dx, float* embedding_gradient) {
+void embedding_backward(const Context& context, std::span<const std::int32_t> tokens,
+                        const float* dx, std::int64_t hidden_size, float* gradient) {
   constexpr std::int64_t kColumns = 64;
-  const std::int64_t D = policy.config().hidden_size;
+  const std::int64_t D = hidden_size;
   const auto run = [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t stop = std::min(D, end * kColumns);
-    for (std::int64_t t = 0; t < batch.size(); ++t) {
-      float* row = embedding_gradient + batch.tokens[static_cast<std::size_t>(t)] * D;
-      for (std::int64_t d = begin * kColumns; d < stop; ++d) row[d] += dx[t * D + d];
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+      float* row = gradient + tokens[t] * D;
+      const float* from = dx + static_cast<std::int64_t>(t) * D;
+      for (std::int64_t d = begin * kColumns; d < stop; ++d) row[d] += from[d];
     }
   };
   context.pool->parallel_for((D + kColumns - 1) / kColumns, 1, run);
 }
 
-}  // namespace
-
-void decoder_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
-                      Cache& cache, Activations& activations, BackwardScratch& scratch,
-                      Cache& dcache, float* gradients, float* embedding_gradient) {
+void layers_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
+                     Cache& cache, Activations& activations, BackwardScratch& scratch,
+                     Cache& dcache, float* gradients) {
   if (!activations.keep_layers || batch.segments.empty()) {
     throw std::invalid_argument(
-        "decoder_backward: needs a kept forward pass and the batch's segments");
+        "layers_backward: needs a kept forward pass and the batch's segments");
   }
   for (std::size_t i = policy.config().layers.size(); i-- > 0;) {
     layer_backward(
         {{context, policy, batch, i, cache}, activations.layers[i], scratch, dcache, gradients});
   }
-  embedding_backward(context, policy, batch, scratch.dx.data(), embedding_gradient);
+}
+
+void decoder_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
+                      Cache& cache, Activations& activations, BackwardScratch& scratch,
+                      Cache& dcache, float* gradients, float* embedding_gradient) {
+  layers_backward(context, policy, batch, cache, activations, scratch, dcache, gradients);
+  embedding_backward(context, batch.tokens, scratch.dx.data(), policy.config().hidden_size,
+                     embedding_gradient);
 }
 
 }  // namespace zeroth

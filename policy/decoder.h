@@ -4,6 +4,8 @@
 // those into log-probabilities. Residual stream in fp32.
 #pragma once
 
+#include <span>
+
 #include "policy/activations.h"
 
 namespace zeroth {
@@ -22,6 +24,17 @@ struct Activations {
 void decoder_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
                      Cache& cache, Activations& activations);
 
+/// The same without the embedding: the layers, from what stands in activations.layers[0].x_in.
+void layers_forward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
+                    Cache& cache, Activations& activations);
+
+/// x [T, D]: the rows of the embedding's table at `tokens`.
+void embed(const PackedPolicy& policy, std::span<const std::int32_t> tokens, float* x);
+
+/// Adds dx [T, D] to the rows of `gradient` [V, D] at `tokens`, one after the other.
+void embedding_backward(const Context& context, std::span<const std::int32_t> tokens,
+                        const float* dx, std::int64_t hidden_size, float* gradient);
+
 /// Given d loss / d hidden in scratch.dx [T, D], adds the gradients of all layers to `gradients`
 /// (flat, laid out as Weights) and that of the embedding to `embedding_gradient` [V, D]: its place
 /// in `gradients`, or, where lm_head is the same tensor and a batch is cut into several passes, an
@@ -31,5 +44,10 @@ void decoder_forward(const Context& context, const PackedPolicy& policy, const F
 void decoder_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
                       Cache& cache, Activations& activations, BackwardScratch& scratch,
                       Cache& dcache, float* gradients, float* embedding_gradient);
+
+/// The same without the embedding: leaves d loss / d x_in of the first layer in scratch.dx.
+void layers_backward(const Context& context, const PackedPolicy& policy, const ForwardBatch& batch,
+                     Cache& cache, Activations& activations, BackwardScratch& scratch,
+                     Cache& dcache, float* gradients);
 
 }  // namespace zeroth

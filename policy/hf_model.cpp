@@ -84,57 +84,38 @@ std::string config_json(const ModelConfig& config, TensorType type) {
   return write_json(object, JsonLayout::indented) + "\n";
 }
 
-/// A tensor in the type it is stored in.
-struct StoredTensor {
-  const WeightTensor* tensor;
-  TensorType type;
-  std::int64_t bytes;
-};
+std::int64_t bytes_of(const TensorFloats& tensor) {
+  return static_cast<std::int64_t>(tensor.values.size()) * tensor_type_bytes(tensor.type);
+}
 
-std::vector<std::vector<StoredTensor>> shards_of(const Weights& weights,
-                                                 const HfModelOptions& options) {
-  std::vector<std::vector<StoredTensor>> shards(1);
+using Shard = std::vector<TensorFloats>;
+
+std::vector<Shard> shards_of(const Weights& weights, const HfModelOptions& options) {
+  std::vector<Shard> shards(1);
   std::int64_t bytes = 0;  // of the last shard
-  for (const WeightTensor& tensor : weights.tensors()) {
-    // The selection bias moves in steps that sixteen bits cannot hold; transformers keeps it in
-    // fp32, too.
-    const TensorType type = tensor.trainable ? options.type : TensorType::f32;
-    const StoredTensor stored{&tensor, type, tensor.size * tensor_type_bytes(type)};
-    if (!shards.back().empty() && bytes + stored.bytes > options.max_shard_bytes) {
+  for (TensorFloats& tensor : saved_tensors(weights, options.type)) {
+    if (!shards.back().empty() && bytes + bytes_of(tensor) > options.max_shard_bytes) {
       shards.emplace_back();
       bytes = 0;
     }
-    shards.back().push_back(stored);
-    bytes += stored.bytes;
+    bytes += bytes_of(tensor);
+    shards.back().push_back(std::move(tensor));
   }
   return shards;
 }
 
-void check_values(const Weights& weights, const StoredTensor& stored, const fs::path& from) {
-  const float most = stored.type == TensorType::f16 ? kMaxF16 : kMaxBf16;
+void check_values(const TensorFloats& tensor, const fs::path& from) {
+  const float most = tensor.type == TensorType::f16 ? kMaxF16 : kMaxBf16;
   const auto holds = [most](float value) { return std::abs(value) <= most; };
-  const auto values = weights[stored.tensor->name];
   bool all = true;  // a loop without a branch, since nearly always it holds all
-  for (const float value : values) all &= holds(value);
+  for (const float value : tensor.values) all &= holds(value);
   if (all) return;
-  throw InputError(
-      {.source = from.string(),
-       .field = stored.tensor->name,
-       .expected = "numbers that " + std::string(tensor_type_name(stored.type)) +
-                   " can hold, up to " + std::to_string(most),
-       .actual = std::to_string(*std::find_if_not(values.begin(), values.end(), holds))});
-}
-
-void write_shard(const fs::path& path, const Weights& weights,
-                 const std::vector<StoredTensor>& shard) {
-  std::vector<TensorFloats> tensors;
-  for (const StoredTensor& stored : shard) {
-    tensors.push_back({.name = stored.tensor->name,
-                       .type = stored.type,
-                       .shape = stored.tensor->shape,
-                       .values = weights[stored.tensor->name]});
-  }
-  write_safetensors(path, std::move(tensors));
+  const auto wrong = std::find_if_not(tensor.values.begin(), tensor.values.end(), holds);
+  throw InputError({.source = from.string(),
+                    .field = tensor.name,
+                    .expected = "numbers that " + std::string(tensor_type_name(tensor.type)) +
+                                " can hold, up to " + std::to_string(most),
+                    .actual = std::to_string(*wrong)});
 }
 
 std::string shard_name(std::size_t index, std::size_t count) {
@@ -143,18 +124,18 @@ std::string shard_name(std::size_t index, std::size_t count) {
   return text.data();
 }
 
-void write_weights(const fs::path& directory, const Weights& weights,
-                   const std::vector<std::vector<StoredTensor>>& shards) {
-  if (shards.size() == 1) return write_shard(directory / "model.safetensors", weights, shards[0]);
+void write_weights(const fs::path& directory, std::vector<Shard> shards) {
+  if (shards.size() == 1)
+    return write_safetensors(directory / "model.safetensors", std::move(shards[0]));
   json::object map;
   std::int64_t total = 0;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name = shard_name(i, shards.size());
-    write_shard(directory / name, weights, shards[i]);
-    for (const StoredTensor& stored : shards[i]) {
-      map[stored.tensor->name] = name;
-      total += stored.bytes;
+    for (const TensorFloats& tensor : shards[i]) {
+      map[tensor.name] = name;
+      total += bytes_of(tensor);
     }
+    write_safetensors(directory / name, std::move(shards[i]));
   }
   const json::object index = {{"metadata", {{"total_size", total}}},
                               {"weight_map", std::move(map)}};
@@ -189,9 +170,9 @@ void write_side_files(const fs::path& directory, const ModelConfig& config, cons
 
 void write_hf_model(const fs::path& directory, const ModelConfig& config, const Weights& weights,
                     const fs::path& from, const HfModelOptions& options) {
-  const auto shards = shards_of(weights, options);
-  for (const auto& shard : shards) {
-    for (const StoredTensor& stored : shard) check_values(weights, stored, from);
+  std::vector<Shard> shards = shards_of(weights, options);
+  for (const Shard& shard : shards) {
+    for (const TensorFloats& tensor : shard) check_values(tensor, from);
   }
   write_file_atomically(directory / "config.json", config_json(config, options.type));
   write_side_files(directory, config, from);
@@ -199,7 +180,7 @@ void write_hf_model(const fs::path& directory, const ModelConfig& config, const 
     write_file_atomically(directory / "tokenizer_config.json",
                           tokenizer_config(config, Tokenizer::load(from)));
   }
-  write_weights(directory, weights, shards);
+  write_weights(directory, std::move(shards));
 }
 
 }  // namespace zeroth

@@ -77,6 +77,15 @@ struct Fp8Blocks {
   std::int64_t columns = 0;  // of the input
 };
 
+/// A multi-token-prediction module (policy/mtp.h): a layer as the model's last one, behind the
+/// model. Embedding and head are the model's, or its own where a checkpoint has others.
+struct MtpConfig {
+  bool own_embedding = false;
+  bool own_head = false;
+  bool copied_embedding = false;  // the model's is stored once more, and is saved so
+  bool copied_head = false;
+};
+
 struct ModelConfig {
   std::string model_type;        // "deepseek_v3", "qwen2"
   std::int64_t vocab_size = 0;   // V
@@ -88,6 +97,8 @@ struct ModelConfig {
   std::vector<std::int64_t> eos_token_ids;
   double initializer_range = 0.02;
   std::vector<LayerConfig> layers;
+  std::int64_t num_nextn_predict_layers = 0;  // MTP modules that a checkpoint may hold
+  std::vector<MtpConfig> mtp;  // those trained with the model; a run's choice, not in config.json
   Fp8Blocks fp8_blocks;
   /// The config.json it was read from, kept to be written back: without quantization_config, since
   /// weights are floats once they are loaded.
@@ -114,9 +125,12 @@ struct TensorSpec {
   std::vector<std::int64_t> shape;
 };
 
+/// "model.layers.N.". MTP modules are numbered on behind the model's layers.
+std::string layer_prefix(std::size_t index);
+
 /// Every tensor the configuration calls for, in the order of the forward pass, under the family's
-/// Hugging Face names (embed_tokens, layers.N.…, norm, lm_head unless tied).
-/// `e_score_correction_bias` included.
+/// Hugging Face names (embed_tokens, layers.N.…, norm, lm_head unless tied, then what config.mtp
+/// names). `e_score_correction_bias` included.
 std::vector<TensorSpec> model_tensors(const ModelConfig& config);
 
 }  // namespace zeroth

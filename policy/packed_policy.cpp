@@ -1,6 +1,7 @@
 #include "policy/packed_policy.h"
 
 #include <cmath>
+#include <utility>
 
 namespace zeroth {
 namespace {
@@ -28,15 +29,45 @@ std::string_view dtype_name(Dtype dtype) {
   return dtype == Dtype::bfloat16 ? "bfloat16" : "float32";
 }
 
+PackedPolicy::Names PackedPolicy::model_names(const ModelConfig& config) {
+  return {.first_layer = 0,
+          .embedding = "model.embed_tokens.weight",
+          .norm = "model.norm.weight",
+          .head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"};
+}
+
+PackedPolicy::Names PackedPolicy::mtp_names(const ModelConfig& config, std::size_t depth) {
+  const Names model = model_names(config);
+  const MtpConfig& mtp = config.mtp[depth];
+  const std::size_t layer = config.layers.size() + depth;
+  const std::string prefix = layer_prefix(layer);
+  return {.first_layer = layer,
+          .embedding = mtp.own_embedding ? prefix + "embed_tokens.weight" : model.embedding,
+          .norm = prefix + "shared_head.norm.weight",
+          .head = mtp.own_head ? prefix + "shared_head.head.weight" : model.head};
+}
+
 PackedPolicy::PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype,
                            bool for_training)
+    : PackedPolicy(config, weights, dtype, for_training, model_names(config)) {
+  if (!for_training) return;
+  ModelConfig module = config;
+  module.layers = {config.layers.back()};
+  module.mtp.clear();
+  for (std::size_t depth = 0; depth < config.mtp.size(); ++depth)
+    mtp_.push_back(PackedPolicy(module, weights, dtype, for_training, mtp_names(config, depth)));
+}
+
+PackedPolicy::PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype,
+                           bool for_training, Names names)
     : config_(config),
+      names_(std::move(names)),
       weights_(weights),
       dtype_(dtype),
       for_training_(for_training),
       layers_(config.layers.size()) {
-  embedding_ = offset("model.embed_tokens.weight");
-  final_norm_ = offset("model.norm.weight");
+  embedding_ = offset(names_.embedding);
+  final_norm_ = offset(names_.norm);
   make_rope_tables();
   update();
 }
@@ -48,15 +79,15 @@ std::int64_t PackedPolicy::offset(const std::string& name) const {
 void PackedPolicy::update() {
   ++version_;
   for (std::size_t i = 0; i < layers_.size(); ++i) pack_layer(i);
-  const std::string head =
-      config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
-  pack_linear(std::span(&head, 1), head_, type());
+  pack_linear(std::span(&names_.head, 1), head_, type());
+  for (PackedPolicy& module : mtp_) module.update();
 }
 
 void PackedPolicy::pack_layer(std::size_t index) {
-  const std::string prefix = "model.layers." + std::to_string(index) + ".";
+  const std::string prefix = layer_prefix(names_.first_layer + index);
   const LayerConfig& config = config_.layers[index];
   LayerWeights& layer = layers_[index];
+  if (names_.first_layer > 0) pack_mtp(prefix, layer.mtp);
   layer.input_norm = offset(prefix + "input_layernorm.weight");
   layer.post_attention_norm = offset(prefix + "post_attention_layernorm.weight");
   if (config.attention.kind == AttentionKind::mla) {
@@ -148,6 +179,13 @@ void PackedPolicy::pack_gqa(const AttentionConfig& config, const std::string& pr
   const std::int64_t width = config.num_kv_heads * config.head_dim;
   into.kv_bias.assign(at(into.k_bias), at(into.k_bias) + width);
   into.kv_bias.insert(into.kv_bias.end(), at(into.v_bias), at(into.v_bias) + width);
+}
+
+void PackedPolicy::pack_mtp(const std::string& prefix, MtpWeights& into) {
+  const std::string eh_proj = prefix + "eh_proj.weight";
+  pack_linear(std::span(&eh_proj, 1), into.eh_proj, type());
+  into.enorm = offset(prefix + "enorm.weight");
+  into.hnorm = offset(prefix + "hnorm.weight");
 }
 
 void PackedPolicy::pack_dense(const std::string& prefix, DenseFfnWeights& into) {

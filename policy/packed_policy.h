@@ -66,6 +66,13 @@ struct MoeWeights {
   DenseFfnWeights shared;                           // with shared experts
 };
 
+/// What joins the next token and the hidden state in front of an MTP module's layer (policy/mtp.h).
+struct MtpWeights {
+  Linear eh_proj;           // [D, 2 D]
+  std::int64_t enorm = -1;  // -1 in a layer that is none
+  std::int64_t hnorm = -1;
+};
+
 struct LayerWeights {
   std::int64_t input_norm = -1;
   std::int64_t post_attention_norm = -1;
@@ -73,6 +80,7 @@ struct LayerWeights {
   GqaWeights gqa;
   DenseFfnWeights dense;
   MoeWeights moe;
+  MtpWeights mtp;
 };
 
 class PackedPolicy {
@@ -80,6 +88,10 @@ class PackedPolicy {
   /// Packs `weights`, which must outlive this; with `for_training` also what the backward pass
   /// reads.
   PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype, bool for_training);
+
+  /// The MTP modules of config.mtp, where it is for training: each a policy of one layer, with its
+  /// final norm and its head. They share the weights and are packed again with this.
+  const std::vector<PackedPolicy>& mtp() const { return mtp_; }
 
   /// Packs the weights again after they changed; counts a new version.
   void update();
@@ -99,6 +111,16 @@ class PackedPolicy {
   std::int64_t max_position() const { return max_position_; }
 
  private:
+  // The tensors around the layers, and the number of the first of these.
+  struct Names {
+    std::size_t first_layer = 0;
+    std::string embedding, norm, head;
+  };
+  PackedPolicy(const ModelConfig& config, const Weights& weights, Dtype dtype, bool for_training,
+               Names names);
+  static Names model_names(const ModelConfig& config);
+  static Names mtp_names(const ModelConfig& config, std::size_t depth);
+
   struct RopeTable {
     std::vector<float> cos, sin;  // [max_position, dim / 2]
   };
@@ -108,12 +130,14 @@ class PackedPolicy {
   void pack_gqa(const AttentionConfig& config, const std::string& prefix, GqaWeights& into);
   void pack_dense(const std::string& prefix, DenseFfnWeights& into);
   void pack_moe(const FfnConfig& config, const std::string& prefix, MoeWeights& into);
+  void pack_mtp(const std::string& prefix, MtpWeights& into);
   void pack_linear(std::span<const std::string> names, Linear& into, WeightType type);
   void make_rope_tables();
   std::int64_t offset(const std::string& name) const;
   WeightType type() const { return rounds() ? WeightType::bfloat16 : WeightType::float32; }
 
   ModelConfig config_;
+  Names names_;
   const Weights& weights_;
   Dtype dtype_;
   bool for_training_;
@@ -125,6 +149,7 @@ class PackedPolicy {
   Linear head_;
   std::int64_t embedding_ = -1;
   std::int64_t final_norm_ = -1;
+  std::vector<PackedPolicy> mtp_;
 };
 
 }  // namespace zeroth

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "policy/model_config.h"
@@ -25,6 +27,21 @@ struct WeightTensor {
   bool trainable = true;            // false for e_score_correction_bias
 };
 
+/// A tensor of a checkpoint that is not computed with and is saved as it was read: of MTP modules
+/// that are not trained.
+struct KeptTensor {
+  std::string name;
+  TensorType type = TensorType::f32;  // that of the file
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
+/// What a checkpoint holds besides the tensors that are computed with.
+struct BesideWeights {
+  std::vector<std::pair<std::string, std::string>> copies;  // a name, and the tensor it repeats
+  std::vector<KeptTensor> kept;
+};
+
 class Weights {
  public:
   /// Zeros, laid out as model_tensors(config).
@@ -40,6 +57,12 @@ class Weights {
   std::span<float> operator[](std::string_view name);
   std::span<const float> operator[](std::string_view name) const;
 
+  /// Of the checkpoint that the weights were loaded from; saved with them.
+  const BesideWeights& beside() const { return *beside_; }
+  void set_beside(BesideWeights beside) {
+    beside_ = std::make_shared<const BesideWeights>(std::move(beside));
+  }
+
   std::int64_t num_parameters() const;  // trainable elements, padding excluded
   std::int64_t num_active_parameters() const {
     return num_active_;
@@ -50,6 +73,7 @@ class Weights {
   std::unordered_map<std::string, std::size_t> index_;
   ZeroedFloats values_;
   std::int64_t num_active_ = 0;
+  std::shared_ptr<const BesideWeights> beside_ = std::make_shared<const BesideWeights>();
 };
 
 struct ParameterCounts {
@@ -78,8 +102,13 @@ Weights load_weights(const std::filesystem::path& directory, const ModelConfig& 
 std::vector<InputError> tensor_problems(const SafetensorsCheckpoint& checkpoint,
                                         const ModelConfig& config);
 
-/// Every tensor as it lies in `weights`, which must outlive the result.
+/// Every tensor that is computed with as it lies in `weights`, which must outlive the result.
 std::vector<TensorBytes> tensor_bytes(const Weights& weights);
+
+/// What a checkpoint of `weights`, which must outlive the result, holds, in numbers of `type`:
+/// biases of expert selection in fp32, since they move in steps that sixteen bits cannot hold, as
+/// transformers keeps them; what is kept beside the weights in the type it had.
+std::vector<TensorFloats> saved_tensors(const Weights& weights, TensorType type);
 
 /// Writes `directory`/model.safetensors in fp32 or, with bf16, rounded to nearest even.
 void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16);

@@ -11,31 +11,22 @@
 
 #include "kernels/parallel.h"
 #include "policy/fp8_blocks.h"
+#include "policy/mtp_checkpoint.h"
 #include "policy/safetensors.h"
 #include "policy/weights.h"
 #include "system/error.h"
-#include "system/json.h"
 
 namespace zeroth {
 namespace {
 
 constexpr std::int64_t kPieceElements = std::int64_t{1} << 20;
 
-std::int64_t num_mtp_layers(const ModelConfig& config) {
-  if (config.hf_json.empty()) return 0;
-  return JsonReader::parse(config.hf_json, "config.json").get_int64("num_nextn_predict_layers", 0);
-}
-
 /// Tensors that a checkpoint may hold beside the model's: multi-token-prediction layers, a stored
 /// copy of tied embeddings, rope tables of old exports.
-bool is_known_extra(const std::string& name, const ModelConfig& config, std::int64_t num_mtp) {
+bool is_known_extra(const std::string& name, const ModelConfig& config) {
   if (config.tie_word_embeddings && name == "lm_head.weight") return true;
   if (name.ends_with("rotary_emb.inv_freq")) return true;
-  const auto first = static_cast<std::int64_t>(config.layers.size());
-  for (std::int64_t layer = first; layer < first + std::min<std::int64_t>(num_mtp, 64); ++layer) {
-    if (name.starts_with("model.layers." + std::to_string(layer) + ".")) return true;
-  }
-  return false;
+  return is_mtp_tensor(name, config);
 }
 
 bool has_scale(const ModelConfig& config, const TensorBytes* weight) {
@@ -57,10 +48,9 @@ std::vector<std::string> extra_tensors(const SafetensorsCheckpoint& checkpoint,
                                        const ModelConfig& config) {
   std::unordered_set<std::string> called_for;
   for (const TensorSpec& tensor : tensors) called_for.insert(tensor.name);
-  const std::int64_t num_mtp = num_mtp_layers(config);
   std::vector<std::string> extras;
   for (const std::string& name : checkpoint.names()) {
-    if (called_for.contains(name) || is_known_extra(name, config, num_mtp) ||
+    if (called_for.contains(name) || is_known_extra(name, config) ||
         is_scale(name, checkpoint, called_for, config)) {
       continue;
     }
@@ -198,6 +188,44 @@ void check_finite(const std::vector<Piece>& pieces, const Weights& weights) {
   }
 }
 
+// A tensor of a module that is not trained. Blocks of fp8 become fp32.
+KeptTensor read_kept(const SafetensorsCheckpoint& checkpoint, const std::string& name,
+                     const ModelConfig& config) {
+  const auto [stored, source, file] = checkpoint.find(name);
+  check_tensor(checkpoint, {.name = name, .shape = stored->shape}, config);
+  const bool scaled = has_scale(config, stored);
+  KeptTensor kept{.name = name,
+                  .type = is_fp8(stored->type) ? TensorType::f32 : stored->type,
+                  .shape = stored->shape,
+                  .values = std::vector<float>(static_cast<std::size_t>(num_elements(*stored)))};
+  copy_to_float(*stored, kept.values, *source);
+  if (scaled) {
+    multiply_by_scales(kept.values, 0, stored->shape.back(),
+                       *checkpoint.find(scale_name(name)).tensor, config.fp8_blocks);
+  }
+  file->release(stored->bytes);
+  return kept;
+}
+
+BesideWeights beside_weights(const SafetensorsCheckpoint& checkpoint, const Weights& weights,
+                             const ModelConfig& config) {
+  BesideWeights beside;
+  beside.copies = mtp_copies(config);
+  const auto is_copy = [&](const std::string& name) {
+    return std::any_of(beside.copies.begin(), beside.copies.end(),
+                       [&](const auto& copy) { return copy.first == name; });
+  };
+  const std::string suffix = scale_name("");
+  for (const std::string& name : checkpoint.names()) {
+    if (!is_mtp_tensor(name, config) || weights.contains(name) || is_copy(name)) continue;
+    const bool scale =
+        name.ends_with(suffix) &&
+        has_scale(config, checkpoint.find(name.substr(0, name.size() - suffix.size())).tensor);
+    if (!scale) beside.kept.push_back(read_kept(checkpoint, name, config));
+  }
+  return beside;
+}
+
 }  // namespace
 
 Weights load_weights(const std::filesystem::path& directory, const ModelConfig& config) {
@@ -218,6 +246,7 @@ Weights load_weights(const std::filesystem::path& directory, const ModelConfig& 
                       }
                     });
   check_finite(pieces, weights);
+  weights.set_beside(beside_weights(checkpoint, weights, config));
   return weights;
 }
 
@@ -253,17 +282,30 @@ std::vector<TensorBytes> tensor_bytes(const Weights& weights) {
   return tensors;
 }
 
-void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16) {
+std::vector<TensorFloats> saved_tensors(const Weights& weights, TensorType type) {
   std::vector<TensorFloats> tensors;
   for (const WeightTensor& tensor : weights.tensors()) {
-    // The selection bias moves in steps that bf16 cannot hold; transformers keeps it in fp32 too.
-    const bool as_bf16 = bf16 && tensor.trainable;
     tensors.push_back({.name = tensor.name,
-                       .type = as_bf16 ? TensorType::bf16 : TensorType::f32,
+                       .type = tensor.trainable ? type : TensorType::f32,
                        .shape = tensor.shape,
                        .values = weights[tensor.name]});
   }
-  write_safetensors(directory / "model.safetensors", std::move(tensors));
+  for (const auto& [name, original] : weights.beside().copies) {
+    tensors.push_back({.name = name,
+                       .type = type,
+                       .shape = weights.tensor(original).shape,
+                       .values = weights[original]});
+  }
+  for (const KeptTensor& tensor : weights.beside().kept) {
+    tensors.push_back(
+        {.name = tensor.name, .type = tensor.type, .shape = tensor.shape, .values = tensor.values});
+  }
+  return tensors;
+}
+
+void save_weights(const Weights& weights, const std::filesystem::path& directory, bool bf16) {
+  write_safetensors(directory / "model.safetensors",
+                    saved_tensors(weights, bf16 ? TensorType::bf16 : TensorType::f32));
 }
 
 }  // namespace zeroth

@@ -161,6 +161,7 @@ void check(const SftConfig& c) {
   check_training(c);
   require_at_least("per_device_train_batch_size", 1, c.per_device_train_batch_size);
   require_at_least("max_length", 2, c.max_length);
+  require_not_negative("mtp_loss_weight", c.mtp_loss_weight);
 }
 
 void check(const GrpoConfig& c) {

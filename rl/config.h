@@ -190,6 +190,7 @@ void visit_fields(Visitor& v, TrainingOptions& c) {
 struct SftConfig : TrainingOptions {
   std::int64_t per_device_train_batch_size = 64;
   std::int64_t max_length = 512;
+  double mtp_loss_weight = 0.0;
 };
 
 template <class Visitor>
@@ -197,6 +198,9 @@ void visit_fields(Visitor& v, SftConfig& c) {
   visit_fields(v, static_cast<TrainingOptions&>(c));
   v("per_device_train_batch_size", c.per_device_train_batch_size, "sequences a step");
   v("max_length", c.max_length, "tokens of prompt and solution; a longer sequence is left out");
+  v("mtp_loss_weight", c.mtp_loss_weight,
+    "weight of the mean loss of the checkpoint's multi-token-prediction modules, which are then "
+    "trained with the model; 0 = they stay as they are");
 }
 
 /// zeroth grpo: reinforcement learning with group-relative advantages.

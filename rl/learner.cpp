@@ -17,16 +17,46 @@ Learner::Learner(const Context& context, const PackedPolicy& policy, Config conf
 
 BatchForward Learner::evaluate(std::span<const TrainingGroup> groups) {
   teacher_ = {};
+  mtp_term_ = {};
   return run(groups, nullptr, nullptr);
 }
 
 BatchForward Learner::train(std::span<const TrainingGroup> groups, const ChunkLoss& loss,
-                            std::span<float> gradients, const TeacherTerm& teacher) {
+                            std::span<float> gradients, const TeacherTerm& teacher,
+                            const MtpTerm& mtp) {
   if (gradients.size() != policy_.weights().values().size()) {
     throw std::invalid_argument("Learner::train: gradients are not laid out as the weights");
   }
   set_teacher(teacher);
+  set_mtp(mtp, groups);
   return run(groups, &loss, gradients.data());
+}
+
+void Learner::set_mtp(const MtpTerm& term, std::span<const TrainingGroup> groups) {
+  mtp_term_ = term;
+  if (term.token_weight == 0.0) return;
+  if (policy_.mtp().empty()) throw std::invalid_argument("Learner: a policy without MTP modules");
+  for (const TrainingGroup& group : groups) {
+    if (group.completions.size() != 1)
+      throw std::invalid_argument("Learner: MTP modules see one completion a prompt");
+  }
+  if (!mtp_) mtp_ = std::make_unique<MtpPass>(context_, policy_);
+}
+
+// The prompts [first, last), or what is fed of their completions.
+std::vector<MtpSequence> Learner::mtp_sequences(std::span<const TrainingGroup> groups,
+                                                std::size_t first, std::size_t last,
+                                                MtpPass::Part part) const {
+  std::vector<MtpSequence> sequences;
+  for (std::size_t i = first; i < last; ++i) {
+    const auto prompt = static_cast<std::int64_t>(groups[i].prompt.size());
+    const bool completes = part == MtpPass::Part::chunk;
+    sequences.push_back({.prompt = groups[i].prompt,
+                         .completion = groups[i].completions[0],
+                         .begin = completes ? prompt : 0,
+                         .end = completes ? prompt + completions_[i].fed() : prompt});
+  }
+  return sequences;
 }
 
 void Learner::set_teacher(const TeacherTerm& teacher) {
@@ -88,6 +118,10 @@ BatchForward Learner::run(std::span<const TrainingGroup> groups, const ChunkLoss
     backward_prompts(gradients, out);
     end_embedding_gradient(gradients);
   }
+  if (mtp_term_.token_weight != 0.0) {
+    out.loss.mtp = mtp_->end({gradients, policy_.weights().values().size()});
+    out.loss.loss += mtp_term_.token_weight * out.loss.mtp;
+  }
   out.experts.insert(out.experts.end(), prompt_experts_.begin(), prompt_experts_.end());
   return out;
 }
@@ -142,6 +176,8 @@ void Learner::lay_out(std::span<const TrainingGroup> groups, BatchForward& out) 
   dcache_.resize(first_completion_row_ + largest_chunk, rows);
   if (teacher_.policy != nullptr)
     teacher_cache_->resize(first_completion_row_ + largest_chunk, rows);
+  if (mtp_term_.token_weight != 0.0)
+    mtp_->begin(first_completion_row_ + largest_chunk, rows, mtp_term_.token_weight);
 }
 
 // The decoder checks the tokens it is fed; a completion's last one is a target only.
@@ -219,6 +255,11 @@ void Learner::forward_prompts(std::span<const TrainingGroup> groups, bool keep, 
   if (teacher_.policy != nullptr)
     decoder_forward(context_, *teacher_.policy, prompt_batch_, *teacher_cache_,
                     teacher_prompt_activations_);
+  if (mtp_term_.token_weight != 0.0) {
+    mtp_->forward(MtpPass::Part::prompts, prompt_batch_,
+                  mtp_sequences(groups, 0, groups.size(), MtpPass::Part::prompts),
+                  prompt_activations_.hidden.data());
+  }
   first_logprobs_.resize(completions_.size());
   first_dlogprobs_.assign(completions_.size(), 0.0F);
   std::vector<float> entropies(groups.size());
@@ -313,6 +354,12 @@ void Learner::run_chunk(const Chunk& chunk, std::span<const TrainingGroup> group
                 config_.temperature, dlogprobs, head_buffers_,
                 scratch_.dx.resize(fed * policy_.config().hidden_size), gradients,
                 teacher_loss(teacher_chunk_activations_, chunk_targets_, out));
+  if (mtp_term_.token_weight != 0.0) {
+    mtp_->forward(MtpPass::Part::chunk, chunk_batch_,
+                  mtp_sequences(groups, chunk.first, chunk.last, MtpPass::Part::chunk),
+                  chunk_activations_.hidden.data());
+    mtp_->backward(MtpPass::Part::chunk, scratch_.dx.data());
+  }
   for (std::size_t layer = 0; layer < policy_.config().layers.size(); ++layer) {
     float* rows = dcache_.layer(layer) + first_completion_row_ * dcache_.width(layer);
     std::fill_n(rows, fed * dcache_.width(layer), 0.0F);
@@ -327,6 +374,7 @@ void Learner::backward_prompts(float* gradients, BatchForward& out) {
                 config_.temperature, first_dlogprobs_, head_buffers_,
                 scratch_.dx.resize(rows * policy_.config().hidden_size), gradients,
                 teacher_loss(teacher_prompt_activations_, prompt_targets_, out));
+  if (mtp_term_.token_weight != 0.0) mtp_->backward(MtpPass::Part::prompts, scratch_.dx.data());
   decoder_backward(context_, policy_, prompt_batch_, cache_, prompt_activations_, scratch_, dcache_,
                    gradients, embedding_gradient_);
 }

@@ -18,6 +18,7 @@
 #include "policy/decoder.h"
 #include "policy/head.h"
 #include "rl/losses/loss.h"
+#include "rl/mtp_pass.h"
 
 namespace zeroth {
 
@@ -56,6 +57,11 @@ struct TeacherTerm {
   double token_weight = 0.0;  // of a completion token's divergence in the loss of the whole batch
 };
 
+/// The modules behind the policy (PackedPolicy::mtp) trained beside it, where the weight is not 0.
+struct MtpTerm {
+  double token_weight = 0.0;  // of a token's -log p by one module in the loss of the whole batch
+};
+
 class Learner {
  public:
   struct Config {
@@ -72,9 +78,12 @@ class Learner {
 
   /// Log-probs, the loss, and its gradient added to `gradients` (flat, laid out as Weights). With a
   /// teacher its divergence is added to loss.kl, weighted to loss.loss; std::invalid_argument for
-  /// another vocabulary, expanded prompts or a temperature that is not 1.
+  /// another vocabulary, expanded prompts or a temperature that is not 1. With MTP modules their
+  /// -log p is added to loss.mtp, weighted to loss.loss; std::invalid_argument where there are none
+  /// or a group has not one completion.
   BatchForward train(std::span<const TrainingGroup> groups, const ChunkLoss& loss,
-                     std::span<float> gradients, const TeacherTerm& teacher = {});
+                     std::span<float> gradients, const TeacherTerm& teacher = {},
+                     const MtpTerm& mtp = {});
 
  private:
   struct Completion {
@@ -96,6 +105,9 @@ class Learner {
   void lay_out_chunk(const Chunk& chunk, std::span<const TrainingGroup> groups);
   void backward_prompts(float* gradients, BatchForward& out);
   void set_teacher(const TeacherTerm& teacher);
+  void set_mtp(const MtpTerm& term, std::span<const TrainingGroup> groups);
+  std::vector<MtpSequence> mtp_sequences(std::span<const TrainingGroup> groups, std::size_t first,
+                                         std::size_t last, MtpPass::Part part) const;
   LogitsLoss teacher_loss(const Activations& activations, const HeadTargets& targets,
                           BatchForward& out);
   void begin_embedding_gradient(float* gradients);
@@ -125,6 +137,8 @@ class Learner {
   Activations teacher_prompt_activations_{false};
   Activations teacher_chunk_activations_{false};
   HeadBuffers teacher_buffers_;
+  MtpTerm mtp_term_;                    // of this pass
+  std::unique_ptr<MtpPass> mtp_;        // where modules were ever trained
   std::vector<float> first_logprobs_;   // [completions] of each one's first token
   std::vector<float> first_dlogprobs_;  // [completions]
   std::vector<std::uint16_t> prompt_experts_;

@@ -23,9 +23,12 @@ SftTrainer::SftTrainer(const Context& context, Collectives& ranks, TrainedPolicy
       learner_(context, policy.packed(), {.micro_batch_tokens = config.micro_batch_tokens}),
       router_bias_update_speed_(config.router_bias_update_speed),
       teacher_(config.kd_weight > 0.0 ? config.teacher : nullptr),
-      kd_weight_(config.kd_weight) {
+      kd_weight_(config.kd_weight),
+      mtp_loss_weight_(config.mtp_loss_weight) {
   if (!(kd_weight_ >= 0.0 && kd_weight_ <= 1.0) || (kd_weight_ > 0.0 && teacher_ == nullptr))
     throw std::invalid_argument("SftTrainer: kd_weight is 0 to 1, and 0 without a teacher");
+  if (!(mtp_loss_weight_ >= 0.0) || (mtp_loss_weight_ > 0.0 && policy.packed().mtp().empty()))
+    throw std::invalid_argument("SftTrainer: mtp_loss_weight is 0 without MTP modules");
 }
 
 std::vector<Metric> SftTrainer::step(std::span<const TrainingGroup> examples, double learning_rate,
@@ -49,12 +52,16 @@ std::vector<Metric> SftTrainer::step(std::span<const TrainingGroup> examples, do
   };
   const TeacherTerm teacher{.policy = teacher_,
                             .token_weight = kd_weight_ / static_cast<double>(completion_tokens)};
+  const double of_each_module =
+      mtp_loss_weight_ > 0.0 ? 1.0 / static_cast<double>(policy_.packed().mtp().size()) : 0.0;
+  const MtpTerm mtp{.token_weight =
+                        mtp_loss_weight_ * of_each_module / static_cast<double>(completion_tokens)};
   const StepSums sums =
       parallel_.gradient(parallel_.deal(tokens), examples.size(),
                          [&](const TrainingUnit& unit, std::span<float> gradients) {
                            std::vector<TrainingGroup> batch;
                            for (const std::size_t i : unit.groups) batch.push_back(examples[i]);
-                           return learner_.train(batch, loss, gradients, teacher);
+                           return learner_.train(batch, loss, gradients, teacher, mtp);
                          });
   const double norm = policy_.update(learning_rate, options);
   parallel_.check_same(norm, "gradient's norm");
@@ -70,6 +77,10 @@ std::vector<Metric> SftTrainer::step(std::span<const TrainingGroup> examples, do
       {"step_time", elapsed.count()}};
   if (teacher_ != nullptr)
     metrics.push_back({"kl", sums.loss.kl / static_cast<double>(completion_tokens)});
+  if (mtp_loss_weight_ > 0.0) {
+    metrics.push_back(
+        {"mtp_loss", sums.loss.mtp * of_each_module / static_cast<double>(completion_tokens)});
+  }
   return metrics;
 }
 

@@ -23,6 +23,8 @@ class SftTrainer {
     /// (rl/losses/distill.h); none where kd_weight is 0.
     const PackedPolicy* teacher = nullptr;
     double kd_weight = 0.0;
+    /// Of the mean loss of the policy's MTP modules (rl/mtp_pass.h), which is added.
+    double mtp_loss_weight = 0.0;
   };
   /// All references outlive the trainer.
   SftTrainer(const Context& context, Collectives& ranks, TrainedPolicy& policy,
@@ -30,7 +32,7 @@ class SftTrainer {
 
   /// One update on `examples` (each a prompt with its completions), the same on every rank. Returns
   /// loss, grad_norm, num_tokens, step_time; with a teacher also kl, the mean divergence of a
-  /// token.
+  /// token; with MTP modules also mtp_loss, the mean of theirs.
   std::vector<Metric> step(std::span<const TrainingGroup> examples, double learning_rate,
                            const AdamwOptions& options);
 
@@ -45,6 +47,7 @@ class SftTrainer {
   double router_bias_update_speed_;
   const PackedPolicy* teacher_;
   double kd_weight_;
+  double mtp_loss_weight_;
   std::int64_t num_tokens_ = 0;
 };
 

@@ -65,7 +65,8 @@ RunResult train_examples(const Context& context, Collectives& ranks, const SftCo
                      {.micro_batch_tokens = config.micro_batch_tokens,
                       .exact_ranks = config.exact_ranks,
                       .teacher = inputs.teacher,
-                      .kd_weight = inputs.kd_weight});
+                      .kd_weight = inputs.kd_weight,
+                      .mtp_loss_weight = config.mtp_loss_weight});
   trainer.set_num_tokens(run.num_tokens());
   const ScheduleConfig schedule = schedule_of(config);
   for (std::int64_t step = run.first_step(); step <= config.max_steps; ++step) {
@@ -85,7 +86,7 @@ RunResult train_sft(const Context& context, Collectives& ranks, const SftConfig&
                     const std::vector<Problem>& problems, const PromptTemplate& prompt_template,
                     TrainingHooks hooks) {
   TrainedPolicy policy(context, config.model_name_or_path, parse_dtype(config.dtype),
-                       parse_mla_prefix(config.mla_prefix));
+                       parse_mla_prefix(config.mla_prefix), config.mtp_loss_weight > 0.0);
   return train_examples(context, ranks, config,
                         {.command = "sft",
                          .settings = {{"data_sha256", data_sha256(problems, prompt_template)}},

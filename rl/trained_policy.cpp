@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/adamw.h"
+#include "policy/mtp_checkpoint.h"
 #include "system/error.h"
 
 namespace zeroth {
@@ -38,13 +39,19 @@ void check(const ModelConfig& config, const Tokenizer& tokenizer,
   }
 }
 
+ModelConfig config_of(const std::filesystem::path& directory, MlaPrefix mla_prefix, bool mtp) {
+  ModelConfig config = read_model_config(directory / "config.json", mla_prefix);
+  if (mtp) train_mtp(config, directory);
+  return config;
+}
+
 }  // namespace
 
 TrainedPolicy::TrainedPolicy(const Context& context, const std::filesystem::path& directory,
-                             Dtype dtype, MlaPrefix mla_prefix)
+                             Dtype dtype, MlaPrefix mla_prefix, bool mtp)
     : context_(context),
       directory_(directory),
-      config_(read_model_config(directory / "config.json", mla_prefix)),
+      config_(config_of(directory, mla_prefix, mtp)),
       tokenizer_(Tokenizer::load(directory)),
       weights_(load_weights(directory, config_)),
       packed_(config_, weights_, dtype, true),

@@ -26,9 +26,10 @@ class TrainedPolicy {
  public:
   /// Loads config.json, weights and tokenizer from `directory`, moments at zero. InputError when
   /// the tokenizer has more tokens than the model, no end-of-sequence id is known, or mla_prefix is
-  /// not for this model.
+  /// not for this model. With `mtp` the checkpoint's MTP modules are trained, too; InputError where
+  /// it has none.
   TrainedPolicy(const Context& context, const std::filesystem::path& directory, Dtype dtype,
-                MlaPrefix mla_prefix = MlaPrefix::absorbed);
+                MlaPrefix mla_prefix = MlaPrefix::absorbed, bool mtp = false);
   TrainedPolicy(const TrainedPolicy&) = delete;
   TrainedPolicy& operator=(const TrainedPolicy&) = delete;
 

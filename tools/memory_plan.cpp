@@ -56,10 +56,11 @@ MemoryPlan plan_training(const ModelConfig& model, const TrainingOptions& option
   const std::int64_t activations = activation_bytes_per_token(model) * tokens;
   const std::int64_t tied =
       model.tie_word_embeddings ? model.vocab_size * model.hidden_size * kFloat : 0;
+  const auto modules = static_cast<std::int64_t>(model.mtp.size());
   return {
       {"weights, fp32", bytes},
       {options.exact_ranks ? "gradients, fp32 and in fixed point" : "gradients, fp32",
-       bytes + tied + (options.exact_ranks ? 2 * bytes : 0)},
+       bytes * (1 + modules) + tied + (options.exact_ranks ? 2 * bytes : 0)},
       {"AdamW moments, fp32", 2 * bytes},
       {"packed weights, forward and backward, " + options.dtype, 2 * packed},
       {"activations of " + std::to_string(tokens) + " tokens", activations},
@@ -100,6 +101,12 @@ std::int64_t activation_bytes_per_token(const ModelConfig& model) {
   for (const LayerConfig& layer : model.layers) {
     floats += 4 * model.hidden_size + attention_floats(layer.attention) +
               ffn_floats(layer.ffn, model.hidden_size);
+  }
+  if (!model.mtp.empty()) {
+    const LayerConfig& layer = model.layers.back();
+    const std::int64_t module = 10 * model.hidden_size + attention_floats(layer.attention) +
+                                ffn_floats(layer.ffn, model.hidden_size);
+    floats += static_cast<std::int64_t>(model.mtp.size()) * module;
   }
   return floats * kFloat +
          2 * std::max(cache_bytes_per_token(model), prompt_cache_bytes_per_token(model));

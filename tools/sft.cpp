@@ -7,6 +7,7 @@
 
 #include "datasets/problem_source.h"
 #include "policy/model_config.h"
+#include "policy/mtp_checkpoint.h"
 #include "rl/training_numerics.h"
 #include "rl/training_options.h"
 #include "tools/chat_prompts.h"
@@ -37,11 +38,12 @@ int run_sft(int argc, char** argv) {
   const PromptTemplate prompt_template =
       prompts_of_problems(config, config.model_name_or_path, {&problems});
   if (options.dry_run) {
+    ModelConfig model = read_model_config(config.model_name_or_path + "/config.json",
+                                          parse_mla_prefix(config.mla_prefix));
+    if (config.mtp_loss_weight > 0.0) train_mtp(model, config.model_name_or_path);
     std::cout << to_toml_with_provenance(options) << "\n"
               << problems.size() << " problems\n"
-              << describe(plan_sft(read_model_config(config.model_name_or_path + "/config.json",
-                                                     parse_mla_prefix(config.mla_prefix)),
-                                   config));
+              << describe(plan_sft(model, config));
     return kExitDone;
   }
   Ranks ranks(config);

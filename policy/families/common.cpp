@@ -70,6 +70,10 @@ void read_common(const JsonReader& json, ModelConfig& config) {
   config.tie_word_embeddings = json.get_bool("tie_word_embeddings", false);
   read_special_tokens(json, config);
   config.layers.resize(static_cast<std::size_t>(read_size(json, "num_hidden_layers", kMaxLayers)));
+  config.num_nextn_predict_layers = json.get_int64("num_nextn_predict_layers", 0);
+  if (config.num_nextn_predict_layers < 0 || config.num_nextn_predict_layers > kMaxMtpLayers) {
+    json.fail("num_nextn_predict_layers", "from 0 to " + std::to_string(kMaxMtpLayers));
+  }
 
   require_string(json, "hidden_act", "silu");
   config.fp8_blocks = read_fp8_blocks(json);

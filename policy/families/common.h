@@ -17,6 +17,7 @@ inline constexpr std::int64_t kMaxWidth = 1 << 24;  // vocabulary, hidden and FF
 inline constexpr std::int64_t kMaxHeadWidth = 4096;
 inline constexpr std::int64_t kMaxLayers = 1024;
 inline constexpr std::int64_t kMaxExperts = 8192;
+inline constexpr std::int64_t kMaxMtpLayers = 64;
 
 /// An integer in [1, max].
 std::int64_t read_size(const JsonReader& json, std::string_view key, std::int64_t max = kMaxWidth);

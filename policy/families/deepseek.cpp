@@ -2,7 +2,7 @@
 // chosen by softmax scores. DeepSeek-V3 (arXiv:2412.19437, sections 2.1.1 and 2.1.2), R1, Moonlight
 // and Kimi-K2: the same with experts chosen by sigmoid scores plus a bias.
 // Multi-token-prediction layers are not part of the model that is run: num_nextn_predict_layers
-// only tells load_weights which extra tensors a checkpoint may hold.
+// tells which tensors of a checkpoint are theirs (policy/mtp_checkpoint.h).
 #include <cmath>
 
 #include "policy/families/common.h"

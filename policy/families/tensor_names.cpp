@@ -74,30 +74,50 @@ void add_moe(TensorList& list, const std::string& prefix, const FfnConfig& f, st
   }
 }
 
+void add_layer(TensorList& list, const std::string& prefix, const LayerConfig& layer,
+               std::int64_t D) {
+  list.norm(prefix + "input_layernorm", D);
+  if (layer.attention.kind == AttentionKind::mla) {
+    add_mla(list, prefix + "self_attn.", layer.attention, D);
+  } else {
+    add_gqa(list, prefix + "self_attn.", layer.attention, D);
+  }
+  list.norm(prefix + "post_attention_layernorm", D);
+  if (layer.ffn.kind == FfnKind::moe) {
+    add_moe(list, prefix + "mlp.", layer.ffn, D);
+  } else {
+    add_swiglu(list, prefix + "mlp.", layer.ffn.intermediate_size, D);
+  }
+}
+
+void add_mtp(TensorList& list, const std::string& prefix, const MtpConfig& mtp,
+             const ModelConfig& config) {
+  const std::int64_t D = config.hidden_size;
+  if (mtp.own_embedding) list.linear(prefix + "embed_tokens", config.vocab_size, D);
+  list.norm(prefix + "enorm", D);
+  list.norm(prefix + "hnorm", D);
+  list.linear(prefix + "eh_proj", D, 2 * D);
+  add_layer(list, prefix, config.layers.back(), D);
+  list.norm(prefix + "shared_head.norm", D);
+  if (mtp.own_head) list.linear(prefix + "shared_head.head", config.vocab_size, D);
+}
+
 }  // namespace
+
+std::string layer_prefix(std::size_t index) {
+  return "model.layers." + std::to_string(index) + ".";
+}
 
 std::vector<TensorSpec> model_tensors(const ModelConfig& config) {
   const std::int64_t D = config.hidden_size;
   TensorList list;
   list.linear("model.embed_tokens", config.vocab_size, D);
-  for (std::size_t n = 0; n < config.layers.size(); ++n) {
-    const auto& [attention, ffn] = config.layers[n];
-    const std::string layer = "model.layers." + std::to_string(n) + ".";
-    list.norm(layer + "input_layernorm", D);
-    if (attention.kind == AttentionKind::mla) {
-      add_mla(list, layer + "self_attn.", attention, D);
-    } else {
-      add_gqa(list, layer + "self_attn.", attention, D);
-    }
-    list.norm(layer + "post_attention_layernorm", D);
-    if (ffn.kind == FfnKind::moe) {
-      add_moe(list, layer + "mlp.", ffn, D);
-    } else {
-      add_swiglu(list, layer + "mlp.", ffn.intermediate_size, D);
-    }
-  }
+  for (std::size_t n = 0; n < config.layers.size(); ++n)
+    add_layer(list, layer_prefix(n), config.layers[n], D);
   list.norm("model.norm", D);
   if (!config.tie_word_embeddings) list.linear("lm_head", config.vocab_size, D);
+  for (std::size_t k = 0; k < config.mtp.size(); ++k)
+    add_mtp(list, layer_prefix(config.layers.size() + k), config.mtp[k], config);
   return list.take();
 }
 

@@ -14,6 +14,7 @@ double share(std::int64_t part, std::int64_t whole) {
 
 void LossSums::add(const LossSums& other) {
   loss += other.loss;
+  mtp += other.mtp;
   kl += other.kl;
   num_sequences += other.num_sequences;
   num_tokens += other.num_tokens;

@@ -22,6 +22,7 @@ struct LossNormalizer {
 /// Sums over completions, from which the metrics of the whole batch are made.
 struct LossSums {
   double loss = 0.0;               // share of the batch's loss
+  double mtp = 0.0;                // -log p of MTP modules, over tokens and modules
   double kl = 0.0;                 // of the KL estimate of each token, as it stands in the loss
   std::int64_t num_sequences = 0;  // completions kept
   std::int64_t num_tokens = 0;     // tokens kept

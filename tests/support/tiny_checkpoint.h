@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
+#include "policy/mtp_checkpoint.h"
 #include "policy/tokenizer.h"
 #include "policy/weights.h"
 
@@ -44,6 +46,31 @@ inline void write_tiny_checkpoint(const std::filesystem::path& directory, const 
   initialize_weights(weights, config, seed);
   save_weights(weights, directory, false);
   sums_tokenizer().save(directory);
+}
+
+/// sums_config with that many multi-token-prediction modules.
+inline std::string sums_config_with_modules(const char* json, std::int64_t count) {
+  boost::json::object object = boost::json::parse(sums_config(json)).as_object();
+  object["num_nextn_predict_layers"] = count;
+  return boost::json::serialize(object);
+}
+
+/// The same directory with the modules `mtp` behind the model, numbers of `type`. Returns the
+/// configuration as it is read, without modules to train.
+inline ModelConfig write_tiny_mtp_checkpoint(const std::filesystem::path& directory,
+                                             const char* json, const std::vector<MtpConfig>& mtp,
+                                             TensorType type = TensorType::f32) {
+  const std::string text = sums_config_with_modules(json, static_cast<std::int64_t>(mtp.size()));
+  ModelConfig config = parse_model_config(text, "tiny");
+  config.mtp = mtp;
+  Weights weights(config);
+  initialize_weights(weights, config, 5);
+  weights.set_beside({.copies = mtp_copies(config), .kept = {}});
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory / "config.json") << text;
+  write_safetensors(directory / "model.safetensors", saved_tensors(weights, type));
+  sums_tokenizer().save(directory);
+  return parse_model_config(text, "tiny");
 }
 
 }  // namespace zeroth::testing
