@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 
+#include "policy/families/common.h"
 #include "policy/families/families.h"
 #include "system/error.h"
 #include "system/file.h"
@@ -44,7 +45,10 @@ void check_num_experts(const JsonReader& reader, const ModelConfig& config) {
 }  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& file) {
-  return parse_model_config(read_file(file), file.string());
+  ModelConfig config = parse_model_config(read_file(file), file.string());
+  const std::filesystem::path generation = file.parent_path() / "generation_config.json";
+  if (std::filesystem::exists(generation)) add_end_tokens(JsonReader::read(generation), config);
+  return config;
 }
 
 ModelConfig parse_model_config(std::string_view json, const std::string& source) {

@@ -94,6 +94,8 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   std::int64_t max_position_embeddings = 0;
   std::int64_t bos_token_id = -1;  // -1: none
+  /// Each ends a completion: those of config.json, the one that a text ends with at the front, then
+  /// those of generation_config.json, as a chat model may end a turn by another token.
   std::vector<std::int64_t> eos_token_ids;
   double initializer_range = 0.02;
   std::vector<LayerConfig> layers;
@@ -105,8 +107,9 @@ struct ModelConfig {
   std::string hf_json;
 };
 
-/// Reads `file` (a config.json). Throws InputError naming the key for a missing, mistyped or
-/// inconsistent value and for an unknown model_type (naming those that are known).
+/// Reads `file` (a config.json), and of a generation_config.json beside it what ends a completion.
+/// Throws InputError naming the key for a missing, mistyped or inconsistent value and for an
+/// unknown model_type (naming those that are known).
 ModelConfig read_model_config(const std::filesystem::path& file);
 
 /// The same, with a run's choice of mla_prefix.

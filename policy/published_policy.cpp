@@ -1,12 +1,15 @@
 #include "policy/published_policy.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <string>
 #include <utility>
 
 #include "policy/cache.h"
+#include "policy/families/common.h"
 #include "policy/safetensors.h"
 #include "system/error.h"
+#include "system/json.h"
 
 namespace zeroth {
 namespace {
@@ -14,9 +17,17 @@ namespace {
 constexpr const char* kConfigKey = "config.json";
 constexpr const char* kDtypeKey = "dtype";
 constexpr const char* kMlaPrefixKey = "mla_prefix";
+constexpr const char* kEndsKey = "eos_token_ids";  // beside those of config.json
 
 const char* mla_prefix_of(const ModelConfig& config) {
   return expands_prompts(config) ? "expanded" : "absorbed";
+}
+
+// As add_end_tokens reads them.
+std::string ends_of(const ModelConfig& config) {
+  const auto& ids = config.eos_token_ids;
+  return write_json(
+      boost::json::object{{"eos_token_id", boost::json::array(ids.begin(), ids.end())}});
 }
 
 // Bytes of the largest table of cosines and sines, of which the file's own size says nothing.
@@ -53,7 +64,8 @@ void publish(const PackedPolicy& policy, const std::filesystem::path& directory)
   write_safetensors(file_in(directory), tensor_bytes(policy.weights()),
                     {{kConfigKey, policy.config().hf_json},
                      {kDtypeKey, std::string(dtype_name(policy.dtype()))},
-                     {kMlaPrefixKey, mla_prefix_of(policy.config())}});
+                     {kMlaPrefixKey, mla_prefix_of(policy.config())},
+                     {kEndsKey, ends_of(policy.config())}});
 }
 
 PublishedPolicy::Description PublishedPolicy::describe(const std::filesystem::path& directory) {
@@ -69,6 +81,9 @@ PublishedPolicy::Description PublishedPolicy::describe(const std::filesystem::pa
   const Dtype dtype = is(kDtypeKey, "bfloat16", "float32") ? Dtype::bfloat16 : Dtype::float32;
   ModelConfig config =
       parse_model_config(metadata(file, kConfigKey), file.source() + ": config.json");
+  add_end_tokens(
+      JsonReader::parse(metadata(file, kEndsKey), file.source() + ": __metadata__." + kEndsKey),
+      config);
   check_rope_tables(config, file.source());
   set_mla_prefix(
       config, is(kMlaPrefixKey, "expanded", "absorbed") ? MlaPrefix::expanded : MlaPrefix::absorbed,
@@ -86,6 +101,7 @@ PublishedPolicy::PublishedPolicy(const std::filesystem::path& directory, Descrip
 bool PublishedPolicy::update(const std::filesystem::path& directory) {
   const Description description = describe(directory);
   if (description.config.hf_json != packed_.config().hf_json ||
+      description.config.eos_token_ids != packed_.config().eos_token_ids ||
       mla_prefix_of(description.config) != std::string(mla_prefix_of(packed_.config())) ||
       description.dtype != packed_.dtype()) {
     return false;

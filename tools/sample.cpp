@@ -159,20 +159,6 @@ std::int64_t max_new_tokens(std::int64_t asked, const std::vector<GenerateReques
                     .actual = std::to_string(asked)});
 }
 
-// What else ends an answer, by generation_config.json: chat models may end a turn by another token
-// than a text.
-std::vector<std::int64_t> more_ends(const std::string& model) {
-  const std::filesystem::path file = std::filesystem::path(model) / "generation_config.json";
-  if (!std::filesystem::exists(file)) return {};
-  const JsonReader config = JsonReader::read(file);
-  if (!config.has("eos_token_id")) return {};
-  const JsonReader ends = config.child("eos_token_id");
-  if (!ends.value().is_array()) return {ends.as_int64()};
-  std::vector<std::int64_t> ids;
-  for (const JsonReader& id : ends.elements()) ids.push_back(id.as_int64());
-  return ids;
-}
-
 SamplingParams sampling_of(const SampleConfig& config) {
   return {.temperature = config.temperature,
           .seed = static_cast<std::uint64_t>(config.seed),
@@ -191,8 +177,7 @@ std::optional<Progress> progress_of(std::int64_t completions, bool on_terminal) 
 int sample(const SampleConfig& config, const ResolvedOptions& options,
            const std::vector<Prompt>& prompts) {
   const Compute compute(config);
-  const LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix,
-                            more_ends(config.model_name_or_path));
+  const LoadedPolicy policy(config.model_name_or_path, config.dtype, config.mla_prefix);
   const auto requests = requests_of(prompts, policy, config.num_generations);
   CompletionPrinterConfig printing{.json = config.json,
                                    .prompts = {},

@@ -1,5 +1,6 @@
 #include "policy/families/common.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "policy/families/rope_scaling.h"
@@ -27,17 +28,23 @@ void read_special_tokens(const JsonReader& json, ModelConfig& config) {
     check_token_id(json.child("bos_token_id"), config.vocab_size);
     config.bos_token_id = json.get_int64("bos_token_id");
   }
+  add_end_tokens(json, config);
+}
+
+}  // namespace
+
+void add_end_tokens(const JsonReader& json, ModelConfig& config) {
   if (!json.has("eos_token_id")) return;
   const JsonReader eos = json.child("eos_token_id");
   const std::vector<JsonReader> ids =
       eos.value().is_array() ? eos.elements() : std::vector<JsonReader>{eos};
+  std::vector<std::int64_t>& known = config.eos_token_ids;
   for (const JsonReader& id : ids) {
     check_token_id(id, config.vocab_size);
-    config.eos_token_ids.push_back(id.as_int64());
+    if (std::find(known.begin(), known.end(), id.as_int64()) == known.end())
+      known.push_back(id.as_int64());
   }
 }
-
-}  // namespace
 
 std::int64_t read_size(const JsonReader& json, std::string_view key, std::int64_t max) {
   const std::int64_t value = json.get_int64(key);

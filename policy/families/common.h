@@ -31,6 +31,10 @@ void require_string(const JsonReader& json, std::string_view key, std::string_vi
 /// Throws when `key` is there and not null: it asks for something that is not computed here.
 void require_absent(const JsonReader& json, std::string_view key, const std::string& reason);
 
+/// Adds the ids of "eos_token_id", one or a list, to those that there are, each once. InputError
+/// for one outside the vocabulary.
+void add_end_tokens(const JsonReader& json, ModelConfig& config);
+
 /// Vocabulary, width, norms, embeddings, special tokens, positions; `layers` gets num_hidden_layers
 /// default entries.
 void read_common(const JsonReader& json, ModelConfig& config);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <fstream>
 #include <map>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "system/json.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/mutate.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_configs.h"
 
 namespace zeroth {
@@ -470,6 +472,27 @@ TEST_CASE("model_config: every checkpoint has the tensors that are called for", 
     ++num_checked;
   }
   if (num_checked == 0) WARN("skipped: no model_parity checkpoints in ZEROTH_FIXTURES");
+}
+
+TEST_CASE("model_config: generation_config.json says what else ends a completion", "[policy]") {
+  const testing::TemporaryDirectory directory;
+  const auto file = directory / "config.json";
+  std::ofstream(file) << testing::kTinyQwen2;
+  const ModelConfig alone = read_model_config(file);
+  const auto with = [&](const std::string& ends) {
+    std::ofstream(directory / "generation_config.json") << "{\"eos_token_id\": " + ends + "}";
+    return read_model_config(file).eos_token_ids;
+  };
+  std::vector<std::int64_t> expected = alone.eos_token_ids;
+  CHECK(with("null") == expected);
+  CHECK(with(std::to_string(expected.at(0))) == expected);
+  expected.push_back(9);
+  CHECK(with("9") == expected);
+  CHECK(with("[9, " + std::to_string(expected[0]) + ", 9]") == expected);
+  CHECK(read_model_config(file).hf_json == alone.hf_json);  // saved as it was
+  CHECK_THROWS_WITH(
+      with("[1, 100000]"),
+      Catch::Contains("generation_config.json: eos_token_id[1]: expected a token id"));
 }
 
 TEST_CASE("model_config: expanded prompts are for latent attention only", "[policy]") {

@@ -17,6 +17,7 @@ struct Learner {
                    MlaPrefix prefix = MlaPrefix::absorbed)
       : config(parse_model_config(json, "tiny")), weights(config) {
     set_mla_prefix(config, prefix, "tiny");
+    config.eos_token_ids.push_back(9);  // as of a generation_config.json
     initialize_weights(weights, config, seed);
     packed = std::make_unique<PackedPolicy>(config, weights, dtype, true);
   }
@@ -42,6 +43,7 @@ TEST_CASE("published policy: what is read is what was published", "[policy]") {
       CHECK(read.packed().dtype() == dtype);
       CHECK(read.packed().config().hf_json == learner.config.hf_json);
       CHECK(read.packed().config().eos_token_ids == learner.config.eos_token_ids);
+      CHECK(learner.config.eos_token_ids.size() >= 2);
       CHECK(same_weights(read.packed(), *learner.packed));
     }
   }
@@ -89,8 +91,10 @@ TEST_CASE("published policy: what is missing or wrong is named and changes nothi
     CHECK(same_weights(policy.packed(), *learner.packed));
     return field;
   };
-  const std::map<std::string, std::string> metadata{
-      {"config.json", learner.config.hf_json}, {"dtype", "float32"}, {"mla_prefix", "absorbed"}};
+  const std::map<std::string, std::string> metadata{{"config.json", learner.config.hf_json},
+                                                    {"dtype", "float32"},
+                                                    {"mla_prefix", "absorbed"},
+                                                    {"eos_token_ids", R"({"eos_token_id": 9})"}};
   const std::vector<TensorBytes> tensors = tensor_bytes(learner.weights);
   const auto without = [&](const char* key) {
     auto changed = metadata;
@@ -102,7 +106,7 @@ TEST_CASE("published policy: what is missing or wrong is named and changes nothi
     changed[key] = value;
     return changed;
   };
-  for (const char* key : {"config.json", "dtype", "mla_prefix"})
+  for (const char* key : {"config.json", "dtype", "mla_prefix", "eos_token_ids"})
     CHECK(refused(tensors, without(key)) == std::string("__metadata__.") + key);
   for (const char* key : {"dtype", "mla_prefix"})
     CHECK(refused(tensors, with(key, "fp8")) == std::string("__metadata__.") + key);
@@ -136,7 +140,8 @@ TEST_CASE("published policy: a file that promises more than it holds is refused 
     write_safetensors(directory / "model.safetensors", tensor_bytes(learner.weights),
                       {{"config.json", boost::json::serialize(config)},
                        {"dtype", "float32"},
-                       {"mla_prefix", "absorbed"}});
+                       {"mla_prefix", "absorbed"},
+                       {"eos_token_ids", R"({"eos_token_id": 9})"}});
     INFO(key);
     try {
       const PublishedPolicy policy(directory.path());

@@ -66,8 +66,10 @@ std::string published(const testing::TinyPolicy& tiny,
   const testing::TemporaryDirectory directory;
   Weights weights = tiny.weights;
   weights.values()[0] = first_weight;
-  std::map<std::string, std::string> metadata{
-      {"config.json", tiny.config.hf_json}, {"dtype", "float32"}, {"mla_prefix", "absorbed"}};
+  std::map<std::string, std::string> metadata{{"config.json", tiny.config.hf_json},
+                                              {"dtype", "float32"},
+                                              {"mla_prefix", "absorbed"},
+                                              {"eos_token_ids", "{}"}};
   if (change) change(metadata);
   write_safetensors(directory / "model.safetensors", tensor_bytes(weights), metadata);
   return read_file(directory / "model.safetensors");
