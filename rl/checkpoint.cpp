@@ -83,6 +83,14 @@ void remove_oldest(const fs::path& output_dir, std::int64_t newest_step, std::in
 
 void write_model(const fs::path& directory, const ModelConfig& config, const Weights& weights,
                  const fs::path& tokenizer_directory) {
+  // Nothing could be sampled from a checkpoint without one.
+  const fs::path tokenizer = tokenizer_directory / "tokenizer.json";
+  if (!fs::exists(tokenizer)) {
+    throw InputError({.source = tokenizer.string(),
+                      .field = "",
+                      .expected = "the model's tokenizer, for the checkpoint",
+                      .actual = "nothing"});
+  }
   write_file_atomically(directory / "config.json", config.hf_json);
   write_side_files(directory, config, tokenizer_directory);
   save_weights(weights, directory, /*bf16=*/false);

@@ -225,8 +225,8 @@ void inspect_config(const JsonReader& json, CheckpointReport& report) {
 CheckpointReport inspect_checkpoint(const fs::path& directory, const InspectionDepth& depth) {
   CheckpointReport report;
   const fs::path config_file = directory / "config.json";
-  report.config = read_model_config(config_file);
   report.config_json = read_file(config_file);
+  report.config = parse_model_config(report.config_json, config_file.string());
   const JsonReader json = JsonReader::parse(report.config_json, config_file.string());
   report.parameters = count_parameters(report.config);
   if (fs::exists(directory / "SHA256SUMS")) {
