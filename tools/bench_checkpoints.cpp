@@ -191,8 +191,10 @@ void print_line(const Result& result, const char* what, const std::vector<Second
 int bench_checkpoints(const BenchConfig& config) {
   const Compute compute(config);
   const Workplace place;
-  LineProcess peer({config.python, peer_of(config), "--threads",
-                    std::to_string(compute.context().pool->num_threads())});
+  // Memory that one turn gave back would be there for the next, as it is for no process that loads
+  // a model once: glibc's allocator is told to take it anew each time, as ours does.
+  LineProcess peer({"env", "MALLOC_MMAP_THRESHOLD_=65536", config.python, peer_of(config),
+                    "--threads", std::to_string(compute.context().pool->num_threads())});
   boost::json::array results;
   if (!config.json) {
     std::printf("to and from float32, %s; medians of %d turns, GB of file a second\n",
