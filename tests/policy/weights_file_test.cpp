@@ -15,27 +15,17 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_configs.h"
+#include "tests/support/tiny_weights.h"
 
 namespace zeroth {
 namespace {
 
+using testing::copy;
 using testing::kTinyDeepseek;
 using testing::kTinyQwen2;
+using testing::random_weights;
 using testing::TemporaryDirectory;
-
-ModelConfig tiny(const char* text) {
-  return parse_model_config(text, "config.json");
-}
-
-Weights random_weights(const ModelConfig& config, std::uint64_t seed) {
-  Weights weights(config);
-  initialize_weights(weights, config, seed);
-  return weights;
-}
-
-std::vector<float> copy(std::span<const float> values) {
-  return {values.begin(), values.end()};
-}
+using testing::tiny;
 
 TEST_CASE("weights: saved in fp32 they load with the same bits", "[policy]") {
   const ModelConfig config = tiny(kTinyDeepseek);
