@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -36,9 +35,7 @@ constexpr const char* kEnvironment[] = {
 std::vector<std::string> environment() {
   std::vector<std::string> list = {"LC_ALL=C.UTF-8", "PYTHONHASHSEED=0",
                                    "PYTHONDONTWRITEBYTECODE=1"};
-  for (const char* name : kEnvironment)
-    if (const char* value = std::getenv(name); value != nullptr)
-      list.push_back(std::string(name) + "=" + value);
+  for (std::string& variable : environment_of(kEnvironment)) list.push_back(std::move(variable));
   return list;
 }
 

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 #include <thread>
 
@@ -134,6 +135,15 @@ ExitStatus decode(int status) {
 }
 
 }  // namespace
+
+std::vector<std::string> environment_of(std::span<const char* const> names) {
+  std::vector<std::string> list;
+  for (const char* name : names) {
+    if (const char* value = std::getenv(name); value != nullptr)
+      list.push_back(std::string(name) + "=" + value);
+  }
+  return list;
+}
 
 std::string ExitStatus::text() const {
   if (signal == 0) return "exit code " + std::to_string(code);

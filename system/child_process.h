@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,9 @@ struct ExitStatus {
   /// "killed by SIGSEGV (segmentation fault)" or "exit code 3".
   std::string text() const;
 };
+
+/// "NAME=value" of those variables of this process that are set, in this order.
+std::vector<std::string> environment_of(std::span<const char* const> names);
 
 /// Why a child could not be spoken to.
 class ChildError : public std::runtime_error {

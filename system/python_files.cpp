@@ -1,13 +1,11 @@
 #include "system/python_files.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
-#include <string_view>
+
+#include "system/program_files.h"
 
 namespace zeroth {
 namespace {
@@ -30,33 +28,11 @@ std::vector<std::string> parts_of(const std::string& list) {
   return parts;
 }
 
-fs::path real(const fs::path& path) {
-  std::error_code error;
-  const fs::path found = fs::weakly_canonical(fs::absolute(path), error);
-  return error ? fs::absolute(path).lexically_normal() : found;
-}
-
-bool holds(const fs::path& directory, const fs::path& path) {
-  return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first ==
-         directory.end();
-}
-
 // Whether a directory holds much that has nothing to do with an interpreter.
 bool is_wide(const fs::path& directory) {
-  const fs::path here = real(directory);
-  const std::string home = variable("HOME");
-  return here == "/home" || here.parent_path() == "/home" || holds(here, "/root") ||
-         (!home.empty() && holds(here, real(home))) ||
+  const fs::path here = resolved(directory);
+  return holds_homes(here) ||
          std::find(std::begin(kScratch), std::end(kScratch), here) != std::end(kScratch);
-}
-
-fs::path found_in_path(const std::string& program) {
-  if (program.find('/') != std::string::npos) return fs::absolute(program);
-  for (const std::string& directory : parts_of(variable("PATH"))) {
-    const fs::path path = fs::absolute(directory) / program;
-    if (access(path.c_str(), X_OK) == 0) return path;
-  }
-  return {};
 }
 
 class Files {
@@ -72,21 +48,13 @@ class Files {
     add(!is_wide(prefix) ? prefix : !is_wide(directory) ? directory : program);
   }
 
-  // "home = /usr/bin", of the interpreter that an environment was made by.
-  void add_base_of(const fs::path& configuration) {
-    std::ifstream in(configuration);
-    for (std::string line; std::getline(in, line);) {
-      const std::size_t equals = line.find('=');
-      if (!line.starts_with("home") || equals == std::string::npos) continue;
-      const std::size_t begin = line.find_first_not_of(' ', equals + 1);
-      if (begin != std::string::npos) add_installation(real(line.substr(begin)) / "python3");
-    }
-  }
-
   void add_program(fs::path path) {
     for (int links = 0; !path.empty() && links < kMostLinks; ++links) {
       add_installation(path);
-      add_base_of(path.parent_path().parent_path() / "pyvenv.cfg");
+      // And that of the interpreter that an environment was made by.
+      for (const fs::path& home :
+           environment_homes(path.parent_path().parent_path() / "pyvenv.cfg"))
+        add_installation(home / "python3");
       std::error_code error;
       const fs::path target = fs::read_symlink(path, error);
       if (error) return;

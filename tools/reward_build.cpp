@@ -8,13 +8,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <sstream>
 #include <string>
 #include <system_error>
 #include <vector>
 
 #include "rewards/plugin/reward_template.h"
 #include "system/error.h"
+#include "system/program_files.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 #include "tools/reward_commands.h"
@@ -27,14 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Command = std::vector<std::string>;
-
-bool is_in_path(const char* program) {
-  const char* path = std::getenv("PATH");
-  std::istringstream directories(path == nullptr ? "" : path);
-  for (std::string directory; std::getline(directories, directory, ':');)
-    if (access((fs::path(directory) / program).c_str(), X_OK) == 0) return true;
-  return false;
-}
 
 std::vector<fs::path> files(const fs::path& directory, const std::string& ending) {
   std::vector<fs::path> list;
@@ -64,9 +56,9 @@ fs::path source_of(const fs::path& directory) {
 }
 
 std::vector<Command> commands_for(const fs::path& directory) {
-  const bool has_make = is_in_path("make");
-  if (fs::exists(directory / "CMakeLists.txt") && is_in_path("cmake") &&
-      (has_make || is_in_path("ninja"))) {
+  const bool has_make = !found_in_path("make").empty();
+  if (fs::exists(directory / "CMakeLists.txt") && !found_in_path("cmake").empty() &&
+      (has_make || !found_in_path("ninja").empty())) {
     const std::string build = (directory / "build").string();
     Command configure = {"cmake", "-S", directory.string(), "-B", build, "--log-level=WARNING"};
     if (!has_make) configure.insert(configure.end(), {"-G", "Ninja"});

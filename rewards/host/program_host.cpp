@@ -1,9 +1,6 @@
 #include "rewards/host/program_host.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <sstream>
@@ -14,6 +11,7 @@
 #include "rewards/host/line_program.h"
 #include "system/ascii.h"
 #include "system/error.h"
+#include "system/program_files.h"
 
 namespace zeroth {
 namespace {
@@ -34,16 +32,10 @@ std::vector<std::string> parse(const std::string& word) {
 
 // As a path in PATH, where `file` is a name and there is none here.
 std::optional<std::string> in_path(const std::string& file) {
-  namespace fs = std::filesystem;
-  const char* path = std::getenv("PATH");
-  if (file.find('/') != std::string::npos || fs::exists(file) || path == nullptr)
-    return std::nullopt;
-  std::istringstream directories(path);
-  for (std::string directory; std::getline(directories, directory, ':');) {
-    const fs::path candidate = fs::path(directory) / file;
-    if (access(candidate.c_str(), X_OK) == 0) return candidate.string();
-  }
-  return std::nullopt;
+  if (file.find('/') != std::string::npos || std::filesystem::exists(file)) return std::nullopt;
+  const std::filesystem::path found = found_in_path(file);
+  if (found.empty()) return std::nullopt;
+  return found.string();
 }
 
 // What the reward is, of a program found in PATH and its arguments: the file that it is told to

@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <thread>
 
 #include "rewards/host/reward_child.h"
@@ -25,10 +24,7 @@ constexpr const char* kEnvironment[] = {"PATH",   "HOME",       "LANG",        "
 std::vector<std::string> environment() {
   // The order of Python's sets and of what is hashed is the same in every process.
   std::vector<std::string> list = {"PYTHONHASHSEED=0", "PYTHONUNBUFFERED=1"};
-  for (const char* name : kEnvironment) {
-    if (const char* value = std::getenv(name); value != nullptr)
-      list.push_back(std::string(name) + "=" + value);
-  }
+  for (std::string& variable : environment_of(kEnvironment)) list.push_back(std::move(variable));
   return list;
 }
 

@@ -1,12 +1,12 @@
 #include "rewards/host/reward_view.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "system/program_files.h"
 
 namespace zeroth {
 namespace {
@@ -16,9 +16,9 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMostOfALine = 256;  // that names an interpreter, as the kernel has it
 constexpr int kMostLinks = 16;             // that lead to an interpreter
 
-std::string variable(const char* name, const char* otherwise = "") {
+std::string variable(const char* name) {
   const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : value;
+  return value == nullptr ? "" : value;
 }
 
 std::vector<std::string> split(const std::string& text, char at) {
@@ -31,26 +31,15 @@ std::vector<std::string> split(const std::string& text, char at) {
   return parts;
 }
 
-fs::path real(const fs::path& path) {
-  std::error_code error;
-  const fs::path found = fs::weakly_canonical(fs::absolute(path), error);
-  return error ? fs::absolute(path).lexically_normal() : found;
-}
-
-bool is_within(const fs::path& path, const fs::path& directory) {
-  return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first ==
-         directory.end();
-}
-
 class View {
  public:
   explicit View(const RewardHost& host) {
-    for (const std::string& path : host.hidden) hidden_.push_back(real(path));
+    for (const std::string& path : host.hidden) hidden_.push_back(resolved(path));
   }
 
   // A directory that something needs of.
   void add_directory(const fs::path& directory) {
-    const fs::path here = real(directory);
+    const fs::path here = resolved(directory);
     if (!is_wide(here)) return add(directory);
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
@@ -63,8 +52,8 @@ class View {
 
   void add_file(const fs::path& file) {
     add_directory(fs::absolute(file).parent_path());
-    const fs::path target = real(file);
-    if (target.parent_path() != real(fs::absolute(file).parent_path()))
+    const fs::path target = resolved(file);
+    if (target.parent_path() != resolved(fs::absolute(file).parent_path()))
       add_directory(target.parent_path());
     if (is_hidden(target.parent_path())) add(file);
   }
@@ -85,9 +74,11 @@ class View {
       const bool is_link = fs::is_symlink(path, error);
       const fs::path prefix = path.parent_path().parent_path();
       const bool is_environment = fs::exists(prefix / "pyvenv.cfg", error);
-      if (is_environment) add_base_of(prefix / "pyvenv.cfg");
-      add_directory((is_link && !is_environment) || is_wide(real(prefix)) ? path.parent_path()
-                                                                          : prefix);
+      // And that of the interpreter that an environment was made by.
+      for (const fs::path& home : environment_homes(prefix / "pyvenv.cfg"))
+        add_directory(is_wide(home.parent_path()) ? home : home.parent_path());
+      add_directory((is_link && !is_environment) || is_wide(resolved(prefix)) ? path.parent_path()
+                                                                              : prefix);
       if (!is_link) return;
       path = path.parent_path() / fs::read_symlink(path, error);
     }
@@ -113,40 +104,16 @@ class View {
 
  private:
   bool is_hidden(const fs::path& path) const {
-    return std::find(hidden_.begin(), hidden_.end(), real(path)) != hidden_.end();
+    return std::find(hidden_.begin(), hidden_.end(), resolved(path)) != hidden_.end();
   }
 
   // Whether a directory holds what has nothing to do with what is needed of it.
   bool is_wide(const fs::path& directory) const {
-    if (directory == "/home" || directory.parent_path() == "/home" ||
-        is_within("/root", directory) || is_within(real(variable("HOME", "/root")), directory))
-      return true;
+    if (holds_homes(directory)) return true;
     for (const std::string& scratch : {std::string("/tmp"), std::string("/var/tmp"),
                                        std::string("/dev/shm"), variable("TMPDIR")})
-      if (!scratch.empty() && real(scratch) == directory) return true;
+      if (!scratch.empty() && resolved(scratch) == directory) return true;
     return is_hidden(directory);
-  }
-
-  static fs::path found_in_path(const std::string& program) {
-    if (program.find('/') != std::string::npos) return fs::absolute(program);
-    for (const std::string& directory : split(variable("PATH"), ':')) {
-      const fs::path path = fs::absolute(directory.empty() ? "." : directory) / program;
-      if (access(path.c_str(), X_OK) == 0) return path;
-    }
-    return {};
-  }
-
-  // "home = /usr/bin", of the interpreter that an environment was made by.
-  void add_base_of(const fs::path& configuration) {
-    std::ifstream in(configuration);
-    for (std::string line; std::getline(in, line);) {
-      const std::size_t equals = line.find('=');
-      if (!line.starts_with("home") || equals == std::string::npos) continue;
-      const std::size_t begin = line.find_first_not_of(' ', equals + 1);
-      if (begin == std::string::npos) continue;
-      const fs::path home = real(line.substr(begin));
-      add_directory(is_wide(home.parent_path()) ? home : home.parent_path());
-    }
   }
 
   std::vector<fs::path> hidden_;
